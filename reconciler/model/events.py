@@ -1,0 +1,315 @@
+"""The catalogue of facts: what the log may hold, in the past tense. Made by core, appended by the loop, folded by core.
+
+A fact is a frozen dataclass; its class name is the event's `type`, its fields are the event's `data` (fields equal to
+their default are left out), `VERSION` is stored in every event, and `subject` is what the fact is about: `repository`,
+a deployment's name or a run's id. Digests name payloads that lie beside the chain (parameters, specs, results, errors).
+
+    repository   BranchTracked  RevisionApplied  RevisionRefused  RevisionConfirmed  HistoryRewound
+                 SourceLost  SourceFound
+    deployment   DeploymentCreated  DeploymentUpdated  DeploymentMoved  DeploymentPruned
+                 DeploymentSuspended  DeploymentResumed  SlotsSkipped  SlotsMissed
+    run          RunCreated  RunMoved
+
+Every durable state of a run after its creation is one `RunMoved`; its event type reads `Run<State>` (`RunCompleted`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+from reconciler.model.plan import Json
+
+VERSION = 1
+"""Schema version written into every event."""
+
+REPOSITORY = "repository"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened."""
+
+    SUBJECT: ClassVar[str] = ""
+
+    @property
+    def type(self) -> str:
+        """The event type."""
+        return type(self).__name__
+
+    @property
+    def subject(self) -> str:
+        """What the fact is about."""
+        return str(getattr(self, self.SUBJECT)) if self.SUBJECT else REPOSITORY
+
+    def data(self) -> dict[str, Json]:
+        """The fields that say more than their default, without the subject."""
+        return {
+            name: value
+            for name, default in _shape(type(self))
+            if (value := getattr(self, name)) != default
+        }
+
+
+_SHAPES: dict[type, tuple[tuple[str, Any], ...]] = {}
+
+
+def _shape(kind: type[Fact]) -> tuple[tuple[str, Any], ...]:
+    shape = _SHAPES.get(kind)
+    if shape is None:
+        shape = tuple(
+            (f.name, f.default_factory() if f.default_factory is not MISSING else f.default)
+            for f in fields(kind)
+            if f.name != kind.SUBJECT
+        )
+        _SHAPES[kind] = shape
+    return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchTracked(Fact):
+    """The branch whose commits are the desired state, chosen at first start or by an explicit act."""
+
+    branch: str
+    remote: str | None = None
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionApplied(Fact):
+    """All changes of one revision are in the log: this fact and those appended with it."""
+
+    revision: str
+    tree: str
+    previous: str | None = None
+    whole_commit: str | None = None
+    """The source commit of every deployment scoped to the whole repository."""
+    spec_commits: Mapping[str, str | None] = field(default_factory=dict)
+    """Spec files whose newest change moved, by path, for the deployments in them that did not change."""
+    held: tuple[str, ...] = ()
+    """Deployments invalid at this revision: spec and source commit stay. All others are valid again."""
+    problems: tuple[Mapping[str, Json], ...] = ()
+    notes: int = 0
+    pools: Mapping[str, Json] | None = None
+    """Every declared work pool by name, when that changed."""
+    created: int = 0
+    updated: int = 0
+    pruned: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRefused(Fact):
+    """A guard held a revision back; the last applied one stays."""
+
+    revision: str
+    reason: str
+    prunes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionConfirmed(Fact):
+    """A person asked for a refused revision all the same."""
+
+    revision: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRewound(Fact):
+    """The tracked branch moved to a commit that does not descend from the applied one."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLost(Fact):
+    """Git stopped answering, or the branch is gone; the last state stays and is stale from now on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFound(Fact):
+    """Git answers again."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentCreated(Fact):
+    """A deployment exists because a spec file at the applied revision says so."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    file: str
+    line: int = 1
+    spec: str
+    """Digest of the effective spec."""
+    spec_commit: str | None = None
+    source: Mapping[str, Json]
+    version: str | None = None
+    """The label the spec gives; None when it follows the source commit."""
+    generation: int = 1
+    paused: bool = False
+    schedules: tuple[Mapping[str, Json], ...] = ()
+    """Each with its `id` (identity) beside the fields of the spec."""
+    limit: int | None = None
+    collision: str = "ENQUEUE"
+    pool: str = "process"
+    queue: str = "default"
+    tags: tuple[str, ...] = ()
+    retries: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentUpdated(DeploymentCreated):
+    """A deployment's spec changed; schedules whose identity stays keep their place."""
+
+    changed: tuple[str, ...] = ()
+    """Dotted paths of the fields that changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentMoved(Fact):
+    """The source commit of a deployment with a scope of its own moved; its spec did not."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    source: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPruned(Fact):
+    """Git dropped a deployment."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSuspended(Fact):
+    """An operator stopped a deployment's schedules; git still says what it says."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentResumed(Fact):
+    """An operator let a suspended deployment go on, from now."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsSkipped(Fact):
+    """A stretch of slots that was not to run: paused, suspended, inactive."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    schedule: str
+    first: str
+    last: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsMissed(SlotsSkipped):
+    """A stretch of slots that should have run and could not: nobody was there within the grace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCreated(Fact):
+    """A run exists, pinned to the commits and parameters of this moment. Its state is Scheduled."""
+
+    SUBJECT: ClassVar[str] = "run"
+
+    run: str
+    deployment: str
+    name: str
+    due: str
+    trigger: str
+    """`schedule`, `manual` or `retry`."""
+    cause: str
+    """The schedule's identity, or the request's key."""
+    who: str = ""
+    parameters: str = ""
+    """Digest of the merged parameters."""
+    spec: str
+    spec_commit: str | None = None
+    source_commit: str | None = None
+    version: str
+    generation: int
+    tags: tuple[str, ...] = ()
+    pool: str = "process"
+    queue: str = "default"
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMoved(Fact):
+    """A run is in another state."""
+
+    SUBJECT: ClassVar[str] = "run"
+
+    run: str
+    state: str
+    attempt: int = 0
+    reason: str = ""
+    until: str | None = None
+    """When the state ends by itself: the next attempt, the end of a grace."""
+    who: str = ""
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    """What the state proves. Running: pid, started, boot, commit, tree, interpreter, flow_version, steps.
+    Completed: result (digest). Failed, TimedOut, Crashed: error (digest), exit."""
+
+    @property
+    def type(self) -> str:
+        """`RunCompleted` and so on."""
+        return f"Run{self.state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact in its place in the log."""
+
+    seq: int
+    """From 1, without gaps."""
+    type: str
+    subject: str
+    at: datetime
+    revision: str | None
+    """The applied revision when it happened."""
+    data: Mapping[str, Json]
+    version: int = VERSION
+    hash: str = ""
+    """sha256 over the previous event's hash and this event's canonical JSON."""
+
+    def json(self, instant: str) -> dict[str, Json]:
+        """The object that `events --json` prints; `instant` is `at` as text."""
+        return {
+            "seq": self.seq,
+            "type": self.type,
+            "subject": self.subject,
+            "at": instant,
+            "revision": self.revision,
+            "data": dict(self.data),
+            "hash": self.hash,
+        }

@@ -1,0 +1,57 @@
+"""Ids made from facts, never drawn; canonical JSON and its digest. Called by every floor."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON text of a value: sorted keys, no spaces, UTF-8. Raises ValueError for NaN and infinities."""
+    return _encode(value).encode("utf-8", "surrogatepass")
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: `2026-11-22T09:00:00.000000Z`. Raises ValueError for a naive datetime."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no timezone")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """The aware UTC datetime of what `instant` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def run_id(deployment: str, cause: str, due: datetime) -> str:
+    """16 hex digits from the deployment, what asked (a schedule's identity or a request's key) and when it is due.
+
+    Safe in file names, URLs and ref names; the same facts always give the same id.
+    """
+    return hashlib.sha256(f"{deployment}\0{cause}\0{instant(due)}".encode()).hexdigest()[:16]
+
+
+_LEFT = (
+    "amber brave calm clear coral dapper eager early fair fleet gentle glad golden hardy hazel humble ivory jolly keen "
+    "kind lively lucid mellow merry mild neat noble olive pearl plain proud quick quiet rapid ruby sage silver sleek "
+    "solid spry steady sunny swift tidy topaz trusty velvet vivid warm wise witty young zesty"
+).split()
+_RIGHT = (
+    "badger beaver bison condor coyote crane curlew dingo dove eagle egret falcon ferret finch fox gecko gibbon hare "
+    "heron ibex ibis jackal jay kestrel kiwi lark lemur linnet lynx magpie marten mole moose newt ocelot osprey otter "
+    "owl panda parrot pigeon plover puffin quail raven robin seal shrew stoat stork swan tapir tern toad trout vole "
+    "weasel whale wombat wren yak zebra"
+).split()
+
+
+def run_name(run: str) -> str:
+    """A name people can say, made from a run's id: `quiet-otter`."""
+    number = int(run, 16)
+    return f"{_LEFT[number % len(_LEFT)]}-{_RIGHT[number // len(_LEFT) % len(_RIGHT)]}"

@@ -1,0 +1,245 @@
+"""A plan as a value: what would change, why, and what is wrong. Made by core/plan; printed, shown and appended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict of them."""
+
+
+class Action(StrEnum):
+    """What a change does to a deployment."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    PRUNE = "prune"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """A fault in a file (or, as a note, something to know): where (1-based), at which key, and what to do."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    """Dotted path such as `deployments[0].schedules[1].cron`; empty for the whole file."""
+    message: str
+
+    def __str__(self) -> str:
+        """`file:line:column: key: message`, the form editors jump to."""
+        key = f"{self.key}: " if self.key else ""
+        return f"{self.file}:{self.line}:{self.column}: {key}{self.message}"
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "key": self.key,
+            "message": self.message,
+        }
+
+
+Note = Problem
+"""A located remark that refuses nothing: a key without effect, a signature that could not be read."""
+
+
+class SourceKind(StrEnum):
+    """Which line of history a deployment's source commit is taken from."""
+
+    WHOLE = "whole"
+    """All of this repository: moves with the applied revision, one fact for all."""
+    SCOPE = "scope"
+    """The `directories` of this repository that git_clone names, and the spec file."""
+    BRANCH = "branch"
+    """Another branch of this repository."""
+    COMMIT = "commit"
+    """A `commit_sha` in the spec."""
+    FOREIGN = "foreign"
+    """Another repository, resolved when reconciled."""
+    NONE = "none"
+    """No git source: the code lies in an image or other storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a deployment's code comes from, and the commit it was resolved to."""
+
+    kind: SourceKind
+    commit: str | None = None
+    """None for WHOLE (the applied revision's whole-repository commit stands for it) and for NONE."""
+    repository: str | None = None
+    """The URL or path for FOREIGN."""
+    branch: str | None = None
+    directories: tuple[str, ...] = ()
+    note: str | None = None
+    """Why the commit is not known, such as `unknown (shallow)`."""
+
+    def json(self) -> dict[str, Json]:
+        """As stored in facts; empty fields are left out."""
+        items = {
+            "kind": str(self.kind),
+            "commit": self.commit,
+            "repository": self.repository,
+            "branch": self.branch,
+            "directories": list(self.directories),
+            "note": self.note,
+        }
+        return {k: v for k, v in items.items() if v}
+
+    @classmethod
+    def load(cls, data: Mapping[str, Json]) -> "Source":
+        """The inverse of `json`."""
+        return cls(
+            SourceKind(data["kind"]),
+            data.get("commit"),
+            data.get("repository"),
+            data.get("branch"),
+            tuple(data.get("directories", ())),
+            data.get("note"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One deployment as a spec file declares it at a revision: slim; the whole spec lies in `Desired.specs[digest]`."""
+
+    name: str
+    """`flow-name/deployment-name`."""
+    file: str
+    line: int
+    digest: str
+    """Of the effective spec: every field with its default, and what was read from the code."""
+    spec_commit: str | None
+    """The newest commit that changed the spec file; None where history is cut before it."""
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the spec files say at one revision."""
+
+    revision: str
+    tree: str
+    whole_commit: str | None
+    """The source commit of every deployment scoped to the whole repository; None where history is cut."""
+    deployments: Mapping[str, Declared]
+    specs: Mapping[str, Mapping[str, Json]]
+    """Effective specs by digest: the new ones here, and (lazily, from the store) those observed."""
+    held: frozenset[str] = frozenset()
+    """Deployments whose file or code is broken now: they keep their last good spec and source commit."""
+    prune_blocked: str | None = None
+    """Why nothing may be pruned at this revision (a newly added file is broken), or None."""
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
+    rewound_from: str | None = None
+    """The applied revision, when this one does not descend from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDiff:
+    """One field of a spec: its dotted path, and the values before and after (None for absent)."""
+
+    field: str
+    before: Json
+    after: Json
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {"field": self.field, "from": self.before, "to": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One deployment created, updated or pruned, and why."""
+
+    action: Action
+    deployment: str
+    version: str | None
+    source_commit: str | None
+    reason: str
+    diff: tuple[FieldDiff, ...] = ()
+    declared: Declared | None = None
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {
+            "action": str(self.action),
+            "deployment": self.deployment,
+            "version": self.version,
+            "source_commit": self.source_commit,
+            "reason": self.reason,
+            "diff": [d.json() for d in self.diff],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The source commits that move without a change of spec."""
+
+    before: str | None
+    after: str | None
+    """Of the deployments scoped to the whole repository; equal when they stay."""
+    deployments: tuple[str, ...] = ()
+    """Every deployment whose source commit moves."""
+    own: Mapping[str, Source] = field(default_factory=dict)
+    """New sources of those that have a scope of their own."""
+    held: tuple[str, ...] = ()
+    """Those that would move and are held back because they are invalid."""
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {
+            "from": self.before,
+            "to": self.after,
+            "deployments": list(self.deployments),
+            "held": list(self.held),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a revision is not applied, and what makes it so."""
+
+    reason: str
+    prunes: tuple[str, ...]
+    confirm: str
+    """The command that a person runs to apply it all the same."""
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {"reason": self.reason, "prunes": list(self.prunes), "confirm": self.confirm}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that applying a revision would do."""
+
+    revision: str
+    base: str | None
+    moved: Moved
+    changes: tuple[Change, ...] = ()
+    refused: Refusal | None = None
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether applying would change no deployment."""
+        return not self.changes and not self.moved.deployments
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {
+            "revision": self.revision,
+            "base": self.base,
+            "refused": self.refused.json() if self.refused else None,
+            "moved": self.moved.json(),
+            "changes": [c.json() for c in self.changes],
+            "problems": [p.json() for p in self.problems],
+            "notes": [n.json() for n in self.notes],
+        }

@@ -1,0 +1,169 @@
+"""Observed state: what the log folds to. Held by the daemon, written as projections, read by every surface."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.plan import Json, Source, SourceKind
+
+
+class State(StrEnum):
+    """The states of a run; names are Prefect's. The moves between them are in core/lifecycle."""
+
+    SCHEDULED = "Scheduled"
+    LATE = "Late"
+    AWAITING_CONCURRENCY_SLOT = "AwaitingConcurrencySlot"
+    AWAITING_RETRY = "AwaitingRetry"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    RETRYING = "Retrying"
+    PAUSED = "Paused"
+    SUSPENDED = "Suspended"
+    CANCELLING = "Cancelling"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    TIMED_OUT = "TimedOut"
+    CRASHED = "Crashed"
+    CANCELLED = "Cancelled"
+
+
+QUEUED = frozenset({State.SCHEDULED, State.LATE, State.AWAITING_CONCURRENCY_SLOT, State.AWAITING_RETRY})
+"""Not started: takes no slot."""
+ACTIVE = frozenset({State.PENDING, State.RUNNING, State.RETRYING, State.PAUSED, State.CANCELLING})
+"""Holds a concurrency slot."""
+FINAL = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
+"""Over."""
+
+
+@dataclass(slots=True)
+class Hold:
+    """An operator's suspension."""
+
+    reason: str
+    who: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """One schedule of a deployment, and how far its slots are accounted for."""
+
+    id: str
+    """The slug, else a hash of the content."""
+    rule: dict[str, Json]
+    """The schedule's fields as the spec gives them."""
+    accounted: datetime
+    """Every slot up to this instant (inclusive) is a run, skipped or missed."""
+    next_due: datetime | None = None
+    """A cache of the first slot after `accounted`; None when there is none. Not part of the fold."""
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A deployment as applied."""
+
+    name: str
+    file: str
+    line: int
+    digest: str
+    """Of the effective spec."""
+    spec_commit: str | None
+    source: Source
+    label: str | None
+    """The version the spec gives; None when it follows the source commit."""
+    generation: int
+    paused: bool
+    schedules: tuple[Scheduled, ...]
+    limit: int | None
+    collision: str
+    pool: str
+    queue: str
+    tags: tuple[str, ...]
+    retries: int
+    created_at: datetime
+    updated_at: datetime
+    suspended: Hold | None = None
+    invalid: bool = False
+    last_run: str | None = None
+    last_state: str | None = None
+    last_at: datetime | None = None
+
+    def source_commit(self, whole: str | None) -> str | None:
+        """Its own source commit, or that of the whole repository."""
+        return whole if self.source.kind is SourceKind.WHOLE and self.source.commit is None else self.source.commit
+
+    def version(self, whole: str | None) -> str:
+        """The label, else the first 8 of the source commit, else why it is unknown."""
+        if self.label:
+            return self.label
+        commit = self.source_commit(whole)
+        if commit:
+            return commit[:8]
+        return self.source.note or ("none" if self.source.kind is SourceKind.NONE else "unknown (shallow)")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run as the log tells it."""
+
+    id: str
+    name: str
+    deployment: str
+    state: State
+    since: datetime
+    """When it entered the state."""
+    due: datetime
+    created_at: datetime
+    trigger: str
+    cause: str
+    who: str
+    parameters: str
+    """Digest."""
+    spec: str
+    """Digest of the effective spec it was created with."""
+    spec_commit: str | None
+    source_commit: str | None
+    version: str
+    generation: int
+    tags: tuple[str, ...]
+    pool: str
+    queue: str
+    retries: int
+    seq: int
+    """Of the event that created it: the order of creation."""
+    attempt: int = 0
+    reason: str = ""
+    until: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    detail: dict[str, Json] = field(default_factory=dict)
+    """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit."""
+
+    @property
+    def final(self) -> bool:
+        """Whether it is over."""
+        return self.state in FINAL
+
+
+@dataclass(slots=True)
+class Observed:
+    """The fold of the log. Finished runs are not held here: they lie in the store."""
+
+    seq: int = 0
+    branch: str | None = None
+    remote: str | None = None
+    revision: str | None = None
+    tree: str | None = None
+    whole_commit: str | None = None
+    applied_at: datetime | None = None
+    problems: list[dict[str, Json]] = field(default_factory=list)
+    pools: dict[str, Json] = field(default_factory=dict)
+    refused: dict[str, Json] | None = None
+    """`{revision, reason, prunes, at}` of the revision held back by a guard, until another is applied."""
+    confirmed: str | None = None
+    """The revision a person confirmed."""
+    stale: dict[str, Json] | None = None
+    """`{reason, since}` while the source is unavailable."""
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    """Runs that are not over."""
