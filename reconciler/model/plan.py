@@ -130,10 +130,8 @@ class Desired:
     deployments: Mapping[str, Declared]
     specs: Mapping[str, Mapping[str, Json]]
     """Effective specs by digest: the new ones here, and (lazily, from the store) those observed."""
-    held: frozenset[str] = frozenset()
-    """Deployments whose file or code is broken now: they keep their last good spec and source commit."""
-    prune_blocked: str | None = None
-    """Why nothing may be pruned at this revision (a newly added file is broken), or None."""
+    broken: frozenset[str] = frozenset()
+    """Files with a problem in them or in code they name: what they held stays, spec and source commit alike."""
     problems: tuple[Problem, ...] = ()
     notes: tuple[Note, ...] = ()
     rewound_from: str | None = None
@@ -190,6 +188,8 @@ class Moved:
     """New sources of those that have a scope of their own."""
     held: tuple[str, ...] = ()
     """Those that would move and are held back because they are invalid."""
+    invalid: frozenset[str] = frozenset()
+    """Every deployment that stays as it is because its file or code is broken."""
 
     def json(self) -> dict[str, Json]:
         """The object that `plan --json` prints."""

@@ -55,7 +55,11 @@ class Scheduled:
     accounted: datetime
     """Every slot up to this instant (inclusive) is a run, skipped or missed."""
     next_due: datetime | None = None
-    """A cache of the first slot after `accounted`; None when there is none. Not part of the fold."""
+    """The first slot after `accounted`, computed by core/due; None while it is not known or there is none."""
+    following: datetime | None = None
+    """The slot after `next_due`, computed while nothing else is to do, so that many slots due at once start quickly."""
+    ended: bool = False
+    """Whether the rule names no slot after `accounted`."""
 
 
 @dataclass(slots=True)

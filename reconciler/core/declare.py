@@ -1,0 +1,263 @@
+"""One spec file and the code it names, read together: what it declares at a revision. Called by daemon/observe.
+
+Code is part of what a spec means: the flow's name, docstring, signature and decorator arguments are read from it, never
+run. A fault of spec or code is a located problem and breaks its own deployment only.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from reconciler import schedules
+from reconciler.core import parameters, version
+from reconciler.core.parse import Parsed, SpecFile
+from reconciler.core.signature import EntrypointProblem, FlowFacts
+from reconciler.model.ids import canonical
+from reconciler.model.plan import Json, Problem, Source
+from reconciler.model.spec import DeploymentSpec, WorkPool
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A deployment that a file declares without fault; the commits of `source` are not resolved yet."""
+
+    name: str
+    line: int
+    digest: str
+    source: Source
+    pool: str
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """What one spec file says at a revision."""
+
+    file: str
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    pools: Mapping[str, Json] = field(default_factory=dict)
+    specs: Mapping[str, bytes] = field(default_factory=dict)
+    """Effective specs as canonical JSON, by digest; kept only until they are in the store."""
+
+    def json(self) -> dict[str, Json]:
+        """As kept between starts; without the specs, which the store has."""
+        return {
+            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool, e.column] for e in self.entries],
+            "problems": [p.json() for p in self.problems],
+            "notes": [n.json() for n in self.notes],
+            "pools": dict(self.pools),
+        }
+
+
+def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
+    """The inverse of `FileRead.json`."""
+    return FileRead(
+        file,
+        tuple(Entry(n, line, d, Source.load(s), pool, column) for n, line, d, s, pool, column in data["entries"]),
+        tuple(Problem(**p) for p in data["problems"]),
+        tuple(Problem(**n) for n in data["notes"]),
+        data["pools"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """How to read the flow that an entrypoint names, or why it cannot be read here."""
+
+    flow: Callable[[str, str], FlowFacts | EntrypointProblem] | None
+    """Called with the entrypoint and the directory it is relative to."""
+    absent: str = ""
+
+
+CodeOf = Callable[[Source], Code]
+"""The code of a source at the commit it would run at."""
+
+
+def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> FileRead:
+    """What the file declares, with the code of each deployment read through `code_of`."""
+    problems, notes = list(found.problems), list(found.notes)
+    entries: list[Entry] = []
+    specs: dict[str, bytes] = {}
+    for parsed in found.deployments:
+        if parsed.spec is None:
+            continue
+        reading = _Reading(found, parsed, parsed.spec, code_of, ours)
+        effective = reading.effective()
+        problems += reading.problems
+        notes += reading.notes
+        if effective is not None and not reading.problems:
+            name = f"{effective['flow_name']}/{effective['name']}"
+            line, column = found.locate(parsed.path)
+            text = canonical(effective)
+            entry = Entry(name, line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"], column)
+            entries.append(entry)
+            specs[entry.digest] = text
+    pools = {name: _pool(pool) for name, pool in found.pools.items()}
+    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, specs)
+
+
+def _pool(pool: WorkPool) -> dict[str, Json]:
+    data = pool.model_dump(mode="json", exclude_defaults=True)
+    queues = data.pop("queues", ())
+    return {"type": pool.type, **data, "work_queues": {q["name"]: q for q in queues}}
+
+
+class _Reading:
+    """One deployment: its spec, its code, and what is wrong with either."""
+
+    def __init__(
+        self, file: SpecFile, parsed: Parsed, spec: DeploymentSpec, code_of: CodeOf, ours: Callable[[str], bool]
+    ) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self._file = file
+        self._parsed = parsed
+        self._spec = spec
+        self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
+        clones = version.sources(self._pull, ours)
+        if len(clones) > 1:
+            self._problem(("pull",), "more than one git_clone: which of them versions the deployment is not defined yet")
+        self.source = version.primary(clones)
+        self._code_of = code_of
+
+    def _problem(self, path: Path, message: str) -> None:
+        self.problems.append(self._at(path, message))
+
+    def _note(self, path: Path, message: str) -> None:
+        self.notes.append(self._at(path, message))
+
+    def _at(self, path: Path, message: str) -> Problem:
+        whole = (*self._parsed.path, *path)
+        line, column = self._file.locate(whole)
+        return Problem(self._file.file, line, column, dotted(whole), message)
+
+    def effective(self) -> dict[str, Json] | None:
+        """Every field with its default and what the code says; None when a fault leaves no meaning."""
+        facts = self._flow()
+        if facts is None and self.problems:
+            return None
+        spec = self._spec
+        flow_name = facts.name if facts else spec.flow_name
+        if flow_name is None:
+            self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
+            return None
+        if facts and spec.flow_name and spec.flow_name != facts.name:
+            self._problem(
+                ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
+            )
+        schema = self._schema(facts)
+        data = spec.model_dump(mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"})
+        return data | {
+            "flow_name": flow_name,
+            "pull": self._pull,
+            "description": spec.description if spec.description is not None else (facts.description if facts else None),
+            "schedules": self._schedules(),
+            "concurrency_limit": spec.limit,
+            "collision_strategy": spec.collision,
+            "work_pool": spec.work_pool.model_dump(mode="json")
+            | {"name": spec.work_pool.name or "process", "work_queue_name": spec.work_pool.work_queue_name or "default"},
+            "parameter_openapi_schema": schema,
+            "flow": _flow_part(facts),
+        }
+
+    def _flow(self) -> FlowFacts | None:
+        """The facts of the code; None, with a note, where it is not there to read."""
+        root = working_directory(self._pull)
+        code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
+        if code.flow is None:
+            self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
+            return None
+        start = "/".join(p for p in (root or "", self._spec.path or "") if p.strip("./"))
+        found = code.flow(self._spec.entrypoint, start)
+        if isinstance(found, EntrypointProblem):
+            self._problem(("entrypoint",), str(found.message) + (f" ({found.hint})" if found.hint else ""))
+            return None
+        for note in found.notes:
+            self._note(("entrypoint",), note)
+        inside = self.source.directories
+        if inside and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside):
+            self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
+        return found
+
+    def _schedules(self) -> list[dict[str, Json]]:
+        found: dict[str, dict[str, Json]] = {}
+        for index, schedule in enumerate(self._spec.schedules):
+            rule = schedule.rule()
+            ident = schedules.identity(rule)
+            if ident in found:
+                self._problem(("schedules", index), f"the same schedule twice: give each a slug of its own ({ident})")
+            found[ident] = {"id": ident, **rule}
+        return list(found.values())
+
+    def _schema(self, facts: FlowFacts | None) -> dict[str, Json] | None:
+        own = self._spec.parameter_openapi_schema
+        schema: Any = own if own is not None else (facts.parameters if facts else None)
+        if schema is None:
+            return None
+        if own is not None:
+            fault = parameters.check_schema(own)
+            if fault:
+                self._problem(("parameter_openapi_schema",), fault)
+                return None
+        if self._spec.enforce_parameter_schema:
+            self._check("parameters", schema, self._spec.parameters)
+            for index, schedule in enumerate(self._spec.schedules):
+                self._check(("schedules", index, "parameters"), schema, schedule.parameters)
+        return dict(schema)
+
+    def _check(self, where: str | Path, schema: Mapping[str, Json], values: Mapping[str, Json]) -> None:
+        path = (where,) if isinstance(where, str) else where
+        plain = {k: v for k, v in values.items() if not _templated(v)}
+        for inner, message in parameters.problems(schema, plain, partial=True):
+            self._problem((*path, *inner), message)
+
+
+def _templated(value: Json) -> bool:
+    if isinstance(value, str):
+        return "{{" in value
+    if isinstance(value, Mapping):
+        return any(map(_templated, value.values()))
+    return isinstance(value, list) and any(map(_templated, value))
+
+
+def _flow_part(facts: FlowFacts | None) -> dict[str, Json]:
+    """What a run needs to know of the flow before it starts; without what only people read."""
+    if facts is None:
+        return {"known": False}
+    kept = ("version", "retries", "retry_delay_seconds", "timeout_seconds", "log_prints", "flow_run_name")
+    data = facts.json()
+    return {"known": True, **{k: data[k] for k in kept if data.get(k)}}
+
+
+_PLACE = re.compile(r"\{\{\s*[\w.\-]*\bdirectory\s*\}\}")
+
+
+def working_directory(pull: list[dict[str, Json]] | None) -> str | None:
+    """Where below the clone the pull steps end; None where only the run can tell.
+
+    A `{{ clone.directory }}` stands for the root of the clone.
+    """
+    root = ""
+    for step in pull or ():
+        if step["step"] != "set_working_directory":
+            continue
+        directory = _PLACE.sub("", str((step.get("inputs") or {}).get("directory", "")))
+        if "{{" in directory or (directory.startswith("/") and directory == step["inputs"]["directory"]):
+            return None
+        root = f"{root}/{directory}"
+    parts = [p for p in root.split("/") if p not in {"", "."}]
+    return None if ".." in parts else "/".join(parts)
+
+
+def dotted(path: Path) -> str:
+    """`("deployments", 0, "name")` as `deployments[0].name`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

@@ -1,0 +1,57 @@
+"""The three axes of a deployment's status, each with its reason: sync, health, last run. Called by every surface."""
+
+from dataclasses import dataclass
+
+from reconciler.model.state import Deployment, Observed
+
+BAD = {"Failed", "TimedOut", "Crashed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Synced, OutOfSync or Unknown; Healthy, Degraded, Paused, Suspended, Quarantined or Invalid; and why."""
+
+    sync: str
+    health: str
+    reason: str
+
+
+def status(deployment: Deployment, observed: Observed, head: str | None) -> Status:
+    """The status of one deployment; `head` is the tracked ref's commit, None when it cannot be read."""
+    sync, why = _sync(deployment, observed, head)
+    health, reason = _health(deployment, observed)
+    return Status(sync, health, reason or why)
+
+
+def _sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
+    if observed.stale:
+        return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
+    if head is None:
+        return "Unknown", "the tracked branch cannot be read"
+    if deployment.invalid:
+        return "OutOfSync", "its spec or code is broken at the applied revision"
+    if observed.refused and observed.refused["revision"] == head:
+        return "OutOfSync", f"revision {head[:8]} is refused: {observed.refused['reason']}"
+    if observed.revision != head:
+        return "OutOfSync", f"revision {head[:8]} is not applied yet"
+    return "Synced", ""
+
+
+def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
+    if deployment.invalid:
+        return "Invalid", _first_problem(deployment, observed)
+    if deployment.suspended:
+        hold = deployment.suspended
+        return "Suspended", f"{hold.reason} ({hold.who})"
+    if deployment.paused:
+        return "Paused", f"paused in {deployment.file}"
+    if deployment.last_state in BAD:
+        return "Degraded", f"the last run {deployment.last_run} {deployment.last_state}"
+    return "Healthy", ""
+
+
+def _first_problem(deployment: Deployment, observed: Observed) -> str:
+    for problem in observed.problems:
+        if problem["file"] == deployment.file:
+            return f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['message']}"
+    return "its spec or code is broken; the last good version stays"

@@ -1,0 +1,247 @@
+"""Desired against observed: the plan, and the facts that applying it appends. Called by the loop, by `plan`, by the API.
+
+The guard: a revision that would prune every applied deployment, or three or more and a larger share than
+`prune_limit`, is refused until a person confirms it (DESIGN section 5). A broken file prunes nothing it held, and while
+a newly added file is broken nothing is pruned at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.core.diff import diff
+from reconciler.model.events import (
+    DeploymentCreated,
+    DeploymentMoved,
+    DeploymentPruned,
+    DeploymentUpdated,
+    Fact,
+    HistoryRewound,
+    RevisionApplied,
+    RevisionRefused,
+)
+from reconciler.model.plan import (
+    Action,
+    Change,
+    Declared,
+    Desired,
+    FieldDiff,
+    Json,
+    Moved,
+    Plan,
+    Refusal,
+    Source,
+    SourceKind,
+)
+from reconciler.model.state import Deployment, Observed
+
+FEW = 3
+"""Fewer prunes than this never ask for a confirmation, unless they are all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator allows."""
+
+    prune_limit: float = 0.5
+    """The share of applied deployments that one revision may prune unasked, 0 to 1."""
+    on_rewind: str = "accept"
+    """`accept` or `refuse` a revision that does not descend from the applied one."""
+
+
+def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
+    """What applying `desired` would do."""
+    changes = _written(desired, observed)
+    missing = [d for n, d in observed.deployments.items() if n not in desired.deployments]
+    held = {d.name for d in missing if d.file in desired.broken}
+    new_and_broken = desired.broken - {d.file for d in observed.deployments.values()} if desired.broken else ()
+    prunes = [] if new_and_broken else [d.name for d in missing if d.name not in held]
+    changes += [_prune(observed.deployments[name], observed) for name in prunes]
+    return Plan(
+        revision=desired.revision,
+        base=observed.revision,
+        moved=_moved(desired, observed, {c.deployment for c in changes}, held),
+        changes=tuple(sorted(changes, key=lambda c: (c.action, c.deployment))),
+        refused=_guard(desired, observed, prunes, policy),
+        problems=desired.problems,
+        notes=desired.notes,
+    )
+
+
+def _written(desired: Desired, observed: Observed) -> list[Change]:
+    found = []
+    applied = observed.deployments
+    for name, declared in desired.deployments.items():
+        known = applied.get(name)
+        if known is not None and known.digest == declared.digest and known.file == declared.file:
+            continue
+        found.append(_create(desired, declared) if known is None else _update(desired, declared, known))
+    return found
+
+
+def _create(desired: Desired, declared: Declared) -> Change:
+    return Change(
+        Action.CREATE,
+        declared.name,
+        version_of(desired, declared),
+        commit_of(desired, declared),
+        f"declared in {declared.file}",
+        (),
+        declared,
+    )
+
+
+def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
+    before, after = desired.specs.get(known.digest), desired.specs[declared.digest]
+    fields = diff(before, after) if before is not None else ()
+    if known.file != declared.file:
+        fields = (*fields, FieldDiff("file", known.file, declared.file))
+    said = ", ".join(d.field for d in fields[:3]) + (", …" if len(fields) > 3 else "")
+    reason = f"{said or 'spec'} changed in {declared.file}"
+    return Change(
+        Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
+        declared,
+    )  # fmt: skip
+
+
+def _prune(known: Deployment, observed: Observed) -> Change:
+    return Change(
+        Action.PRUNE,
+        known.name,
+        known.version(observed.whole_commit),
+        known.source_commit(observed.whole_commit),
+        f"no longer declared (was in {known.file})",
+    )
+
+
+def version_of(desired: Desired, declared: Declared) -> str | None:
+    """The label of the spec, else the first 8 of the source commit, else None."""
+    label = desired.specs[declared.digest].get("version")
+    commit = commit_of(desired, declared)
+    return label or (commit[:8] if commit else declared.source.note)
+
+
+def commit_of(desired: Desired, declared: Declared) -> str | None:
+    """The source commit at the desired revision."""
+    return desired.whole_commit if declared.source.kind is SourceKind.WHOLE else declared.source.commit
+
+
+def _moved(desired: Desired, observed: Observed, changed: set[str], invalid: set[str]) -> Moved:
+    whole_moves = observed.revision is not None and desired.whole_commit != observed.whole_commit
+    names, own, held = [], {}, []
+    for name, known in observed.deployments.items():
+        if name in invalid:
+            if whole_moves and known.source.kind is SourceKind.WHOLE:
+                held.append(name)
+            continue
+        declared = desired.deployments.get(name)
+        if declared is None or name in changed:
+            continue
+        if known.source.kind is SourceKind.WHOLE and declared.source.kind is SourceKind.WHOLE:
+            if known.source_commit(observed.whole_commit) != desired.whole_commit:
+                names.append(name)
+        elif known.source != declared.source:
+            names.append(name)
+            own[name] = declared.source
+    return Moved(observed.whole_commit, desired.whole_commit, tuple(names), own, tuple(held), frozenset(invalid))
+
+
+def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Policy) -> Refusal | None:
+    if observed.confirmed == desired.revision:
+        return None
+    applied = len(observed.deployments)
+    confirm = f"reconciler confirm {desired.revision[:12]} --reason '…'"
+    if desired.rewound_from and policy.on_rewind == "refuse":
+        reason = f"the branch moved back or aside from {desired.rewound_from[:8]}, and on-rewind is refuse"
+        return Refusal(reason, tuple(prunes), confirm)
+    if prunes and len(prunes) == applied:
+        return Refusal(f"it would prune all {applied} deployments", tuple(prunes), confirm)
+    if len(prunes) >= FEW and len(prunes) > policy.prune_limit * applied:
+        reason = f"it would prune {len(prunes)} of {applied} deployments, more than {policy.prune_limit:.0%}"
+        return Refusal(reason, tuple(prunes), confirm)
+    return None
+
+
+def facts(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, Json]) -> list[Fact]:
+    """What applying the plan appends: nothing when the revision is applied already or was refused before."""
+    if plan.refused:
+        if observed.refused and observed.refused["revision"] == plan.revision:
+            return []
+        return [RevisionRefused(revision=plan.revision, reason=plan.refused.reason, prunes=plan.refused.prunes)]
+    if observed.revision == plan.revision and plan.empty and not _repaired(desired, observed):
+        return []
+    found: list[Fact] = []
+    if desired.rewound_from:
+        found.append(HistoryRewound(before=desired.rewound_from, after=desired.revision))
+    found += [_change_fact(change, desired, observed) for change in plan.changes]
+    found += [DeploymentMoved(deployment=n, source=s.json()) for n, s in plan.moved.own.items()]
+    return [*found, _applied(plan, desired, observed, pools)]
+
+
+def _repaired(desired: Desired, observed: Observed) -> bool:
+    return [p.json() for p in desired.problems] != observed.problems
+
+
+def _applied(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, Json]) -> RevisionApplied:
+    counts = {a: sum(c.action is a for c in plan.changes) for a in Action}
+    return RevisionApplied(
+        revision=desired.revision,
+        tree=desired.tree,
+        previous=observed.revision,
+        whole_commit=desired.whole_commit,
+        spec_commits=_spec_commits(desired, observed),
+        held=tuple(sorted(plan.moved.invalid)),
+        problems=tuple(p.json() for p in desired.problems),
+        notes=len(desired.notes),
+        pools=None if dict(pools) == observed.pools else dict(pools),
+        created=counts[Action.CREATE],
+        updated=counts[Action.UPDATE],
+        pruned=counts[Action.PRUNE],
+        moved=len(plan.moved.deployments),
+    )
+
+
+def _spec_commits(desired: Desired, observed: Observed) -> dict[str, str | None]:
+    """Files whose newest change moved though no deployment in them changed: a comment, a sibling, a rewind."""
+    found = {}
+    for name, known in observed.deployments.items():
+        declared = desired.deployments.get(name)
+        if declared and declared.spec_commit != known.spec_commit:
+            found[declared.file] = declared.spec_commit
+    return found
+
+
+def _change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:
+    if change.declared is None:
+        return DeploymentPruned(deployment=change.deployment, reason=change.reason)
+    known = observed.deployments.get(change.deployment)
+    fields = _fields(change.declared, desired, observed) | {"reason": change.reason}
+    if known is None:
+        return DeploymentCreated(**fields)
+    generation = known.generation + (known.digest != change.declared.digest)
+    return DeploymentUpdated(**fields, generation=generation, changed=tuple(d.field for d in change.diff))
+
+
+def _fields(declared: Declared, desired: Desired, observed: Observed) -> dict[str, Json]:
+    """The slim part of a spec that decisions read without opening it."""
+    spec = desired.specs[declared.digest]
+    source = declared.source
+    if source.kind is SourceKind.WHOLE:
+        source = Source(SourceKind.WHOLE)
+    pool = spec.get("work_pool") or {}
+    return {
+        "deployment": declared.name,
+        "file": declared.file,
+        "line": declared.line,
+        "spec": declared.digest,
+        "spec_commit": declared.spec_commit,
+        "source": source.json(),
+        "version": spec.get("version"),
+        "paused": bool(spec.get("paused")),
+        "schedules": tuple(spec.get("schedules") or ()),
+        "limit": spec.get("concurrency_limit"),
+        "collision": spec.get("collision_strategy") or "ENQUEUE",
+        "pool": pool.get("name") or "process",
+        "queue": pool.get("work_queue_name") or "default",
+        "tags": tuple(spec.get("tags") or ()),
+        "retries": (spec.get("flow") or {}).get("retries") or 0,
+    }

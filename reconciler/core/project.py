@@ -1,0 +1,419 @@
+"""The fold: events to observed state, and observed state to the rows the store keeps. Called by the loop, by `verify`.
+
+`fold` changes `Observed` in place (a million events fold in seconds) and says what it touched; `rows` turns that into
+the projections written in the transaction of the events. Finished runs leave `Observed` and live on in their row.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.core import lifecycle
+from reconciler.model.errors import ChainBrokenError
+from reconciler.model.events import Event
+from reconciler.model.ids import instant, moment
+from reconciler.model.plan import Json, Source, SourceKind
+from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a fold changed: deployments by name, runs by id (kept here because finished ones leave `Observed`)."""
+
+    deployments: set[str] = field(default_factory=set)
+    runs: dict[str, Run] = field(default_factory=dict)
+    repository: bool = False
+
+
+def fold(observed: Observed, event: Event, touched: Touched) -> None:
+    """Apply one event. Raises ChainBrokenError for an event that cannot follow what went before."""
+    observed.seq = event.seq
+    fold_one = _FOLDS.get(event.type) or (_run_moved if event.type.startswith("Run") else None)
+    if fold_one is None:
+        raise ChainBrokenError(
+            f"event {event.seq} has the unknown type {event.type!r}",
+            hint="it was written by a newer reconciler: use that version",
+        )
+    fold_one(observed, event, touched)
+
+
+def _branch_tracked(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.branch = event.data["branch"]
+    observed.remote = event.data.get("remote")
+    touched.repository = True
+
+
+def _revision_applied(observed: Observed, event: Event, touched: Touched) -> None:
+    data = event.data
+    previous = observed.whole_commit
+    observed.revision = data["revision"]
+    observed.tree = data["tree"]
+    observed.whole_commit = data.get("whole_commit")
+    observed.applied_at = event.at
+    observed.problems = list(data.get("problems", ()))
+    observed.refused = None
+    observed.confirmed = None
+    observed.stale = None
+    if data.get("pools") is not None:
+        observed.pools = dict(data["pools"])
+    touched.repository = True
+    _mark_held(observed, set(data.get("held", ())), previous, touched)
+    _touch_files(observed, data.get("spec_commits") or {}, touched)
+
+
+def _mark_held(observed: Observed, held: set[str], previous: str | None, touched: Touched) -> None:
+    for deployment in observed.deployments.values():
+        if deployment.invalid == (deployment.name in held):
+            continue
+        deployment.invalid = not deployment.invalid
+        if deployment.source.kind is SourceKind.WHOLE:
+            # Held back: the commit it had becomes its own; valid again: it follows the repository again.
+            deployment.source = Source(SourceKind.WHOLE, previous if deployment.invalid else None)
+        touched.deployments.add(deployment.name)
+
+
+def _touch_files(observed: Observed, commits: dict[str, str | None], touched: Touched) -> None:
+    if not commits:
+        return
+    for deployment in observed.deployments.values():
+        if deployment.file in commits and not deployment.invalid:
+            deployment.spec_commit = commits[deployment.file]
+            touched.deployments.add(deployment.name)
+
+
+def _revision_refused(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.refused = {**event.data, "at": instant(event.at)}
+    touched.repository = True
+
+
+def _revision_confirmed(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.confirmed = event.data["revision"]
+    touched.repository = True
+
+
+def _noted(observed: Observed, event: Event, touched: Touched) -> None:
+    """A fact that people read and no decision needs."""
+
+
+def _source_lost(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.stale = {"reason": event.data["reason"], "since": instant(event.at)}
+    touched.repository = True
+
+
+def _source_found(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.stale = None
+    touched.repository = True
+
+
+def _deployment_written(observed: Observed, event: Event, touched: Touched) -> None:
+    name, data = event.subject, event.data
+    old = observed.deployments.get(name)
+    kept = {s.id: s for s in old.schedules} if old else {}
+    observed.deployments[name] = Deployment(
+        name=name,
+        file=data["file"],
+        line=data.get("line", 1),
+        digest=data["spec"],
+        spec_commit=data.get("spec_commit"),
+        source=Source.load(data["source"]),
+        label=data.get("version"),
+        generation=data.get("generation", 1),
+        paused=data.get("paused", False),
+        schedules=tuple(_scheduled(dict(rule), kept, event.at) for rule in data.get("schedules", ())),
+        limit=data.get("limit"),
+        collision=data.get("collision", "ENQUEUE"),
+        pool=data.get("pool", "process"),
+        queue=data.get("queue", "default"),
+        tags=tuple(data.get("tags", ())),
+        retries=data.get("retries", 0),
+        created_at=old.created_at if old else event.at,
+        updated_at=event.at,
+        suspended=old.suspended if old else None,
+        last_run=old.last_run if old else None,
+        last_state=old.last_state if old else None,
+        last_at=old.last_at if old else None,
+    )
+    touched.deployments.add(name)
+
+
+def _scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime) -> Scheduled:
+    """A schedule whose identity stays keeps its place; a new or changed one starts at the applying."""
+    old = kept.get(rule["id"]) or kept.get(rule.get("replaces") or "")
+    if old is None:
+        return Scheduled(rule["id"], rule, at)
+    return Scheduled(rule["id"], rule, old.accounted, old.next_due if _same_times(old.rule, rule) else None)
+
+
+def _same_times(a: dict[str, Json], b: dict[str, Json]) -> bool:
+    return all(a.get(k) == b.get(k) for k in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date"))
+
+
+def _deployment_moved(observed: Observed, event: Event, touched: Touched) -> None:
+    deployment = _deployment(observed, event)
+    deployment.source = Source.load(event.data["source"])
+    touched.deployments.add(event.subject)
+
+
+def _deployment_pruned(observed: Observed, event: Event, touched: Touched) -> None:
+    _deployment(observed, event)
+    del observed.deployments[event.subject]
+    touched.deployments.add(event.subject)
+
+
+def _deployment_suspended(observed: Observed, event: Event, touched: Touched) -> None:
+    _deployment(observed, event).suspended = Hold(event.data["reason"], event.data["who"], event.at)
+    touched.deployments.add(event.subject)
+
+
+def _deployment_resumed(observed: Observed, event: Event, touched: Touched) -> None:
+    _deployment(observed, event).suspended = None
+    touched.deployments.add(event.subject)
+
+
+def _slots_accounted(observed: Observed, event: Event, touched: Touched) -> None:
+    _account(observed, event.subject, event.data["schedule"], moment(event.data["last"]), touched)
+
+
+def _account(observed: Observed, name: str, schedule: str, until: datetime, touched: Touched) -> None:
+    deployment = observed.deployments.get(name)
+    for scheduled in deployment.schedules if deployment else ():
+        if scheduled.id == schedule and until > scheduled.accounted:
+            scheduled.accounted = until
+            if scheduled.next_due is not None and scheduled.next_due <= until:
+                ahead = scheduled.following
+                scheduled.next_due = ahead if ahead is not None and ahead > until else None
+                scheduled.following = None
+            touched.deployments.add(name)
+
+
+def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
+    data = event.data
+    run = Run(
+        id=event.subject,
+        name=data["name"],
+        deployment=data["deployment"],
+        state=State.SCHEDULED,
+        since=event.at,
+        due=moment(data["due"]),
+        created_at=event.at,
+        trigger=data["trigger"],
+        cause=data["cause"],
+        who=data.get("who", ""),
+        parameters=data.get("parameters", ""),
+        spec=data["spec"],
+        spec_commit=data.get("spec_commit"),
+        source_commit=data.get("source_commit"),
+        version=data["version"],
+        generation=data["generation"],
+        tags=tuple(data.get("tags", ())),
+        pool=data.get("pool", "process"),
+        queue=data.get("queue", "default"),
+        retries=data.get("retries", 0),
+        seq=event.seq,
+    )
+    observed.runs[run.id] = run
+    touched.runs[run.id] = run
+    if run.trigger == "schedule":
+        _account(observed, run.deployment, run.cause, run.due, touched)
+
+
+def _run_moved(observed: Observed, event: Event, touched: Touched) -> None:
+    run = observed.runs.get(event.subject)
+    if run is None:
+        raise ChainBrokenError(f"event {event.seq}: run {event.subject} is not live")
+    data = event.data
+    state = State(data["state"])
+    if not lifecycle.allowed(run.state, state):
+        raise ChainBrokenError(f"event {event.seq}: run {run.id} cannot go from {run.state} to {state}")
+    attempt = data.get("attempt", run.attempt)
+    if attempt != run.attempt:
+        run.detail = {}
+    run.state, run.since, run.attempt = state, event.at, attempt
+    run.reason = data.get("reason", "")
+    run.until = moment(data["until"]) if data.get("until") else None
+    run.detail = {**run.detail, **data.get("detail", {})}
+    if state in {State.RUNNING, State.RETRYING} and run.started_at is None:
+        run.started_at = event.at
+    if run.final:
+        run.finished_at = event.at
+        del observed.runs[run.id]
+        _remember_last(observed, run, touched)
+    touched.runs[run.id] = run
+
+
+def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
+    deployment = observed.deployments.get(run.deployment)
+    if deployment is not None:
+        deployment.last_run, deployment.last_state, deployment.last_at = run.id, str(run.state), run.finished_at
+        touched.deployments.add(deployment.name)
+
+
+def _deployment(observed: Observed, event: Event) -> Deployment:
+    try:
+        return observed.deployments[event.subject]
+    except KeyError:
+        raise ChainBrokenError(f"event {event.seq}: there is no deployment {event.subject!r}") from None
+
+
+_FOLDS = {
+    "BranchTracked": _branch_tracked,
+    "RevisionApplied": _revision_applied,
+    "RevisionRefused": _revision_refused,
+    "RevisionConfirmed": _revision_confirmed,
+    "HistoryRewound": _noted,
+    "SourceLost": _source_lost,
+    "SourceFound": _source_found,
+    "DeploymentCreated": _deployment_written,
+    "DeploymentUpdated": _deployment_written,
+    "DeploymentMoved": _deployment_moved,
+    "DeploymentPruned": _deployment_pruned,
+    "DeploymentSuspended": _deployment_suspended,
+    "DeploymentResumed": _deployment_resumed,
+    "SlotsSkipped": _slots_accounted,
+    "SlotsMissed": _slots_accounted,
+    "RunCreated": _run_created,
+}
+
+
+def replay(events: Iterable[Event]) -> tuple[Observed, Touched]:
+    """Fold a whole log from nothing."""
+    observed, touched = Observed(), Touched()
+    for event in events:
+        fold(observed, event, touched)
+    return observed, touched
+
+
+# --- rows: what the store keeps of the fold -------------------------------------------------------------------------
+
+
+def _text(at: datetime | None) -> str | None:
+    return instant(at) if at else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return moment(text) if text else None
+
+
+def repository_row(observed: Observed) -> dict[str, Json]:
+    """The repository's own row."""
+    return {
+        "branch": observed.branch,
+        "remote": observed.remote,
+        "revision": observed.revision,
+        "tree": observed.tree,
+        "whole_commit": observed.whole_commit,
+        "applied_at": _text(observed.applied_at),
+        "problems": observed.problems,
+        "pools": observed.pools,
+        "refused": observed.refused,
+        "confirmed": observed.confirmed,
+        "stale": observed.stale,
+    }
+
+
+def deployment_row(d: Deployment) -> dict[str, Json]:
+    """A deployment as the store keeps it."""
+    row: dict[str, Json] = {
+        "name": d.name,
+        "file": d.file,
+        "line": d.line,
+        "digest": d.digest,
+        "spec_commit": d.spec_commit,
+        "source": d.source.json(),
+        "label": d.label,
+        "generation": d.generation,
+        "schedules": [_scheduled_row(s) for s in d.schedules],
+        "limit": d.limit,
+        "collision": d.collision,
+        "pool": d.pool,
+        "queue": d.queue,
+        "tags": list(d.tags),
+        "retries": d.retries,
+        "created_at": instant(d.created_at),
+        "updated_at": instant(d.updated_at),
+        "paused": d.paused,
+        "invalid": d.invalid,
+        "last_run": d.last_run,
+        "last_state": d.last_state,
+        "last_at": _text(d.last_at),
+    }
+    if d.suspended:
+        row["suspended"] = {"reason": d.suspended.reason, "who": d.suspended.who, "at": instant(d.suspended.at)}
+    return row
+
+
+def _scheduled_row(s: Scheduled) -> dict[str, Json]:
+    return {"id": s.id, "rule": s.rule, "accounted": instant(s.accounted)}
+
+
+def deployment_of(row: dict[str, Any]) -> Deployment:
+    """The inverse of `deployment_row`."""
+    hold = row.get("suspended")
+    return Deployment(
+        **{k: row[k] for k in _PLAIN},
+        source=Source.load(row["source"]),
+        schedules=tuple(Scheduled(s["id"], s["rule"], moment(s["accounted"])) for s in row["schedules"]),
+        tags=tuple(row["tags"]),
+        created_at=moment(row["created_at"]),
+        updated_at=moment(row["updated_at"]),
+        suspended=Hold(hold["reason"], hold["who"], moment(hold["at"])) if hold else None,
+        last_at=_time(row["last_at"]),
+    )
+
+
+_PLAIN = (
+    "name file line digest spec_commit label generation paused limit collision pool queue retries invalid last_run "
+    "last_state"
+).split()
+
+
+def run_row(r: Run) -> dict[str, Json]:
+    """A run as the store keeps it, finished or not."""
+    row = {k: getattr(r, k) for k in _RUN_PLAIN}
+    return row | {
+        "state": str(r.state),
+        "final": r.final,
+        "since": instant(r.since),
+        "due": instant(r.due),
+        "created_at": instant(r.created_at),
+        "until": _text(r.until),
+        "started_at": _text(r.started_at),
+        "finished_at": _text(r.finished_at),
+        "tags": list(r.tags),
+    }
+
+
+def run_of(row: dict[str, Any]) -> Run:
+    """The inverse of `run_row`."""
+    return Run(
+        **{k: row[k] for k in _RUN_PLAIN},
+        state=State(row["state"]),
+        since=moment(row["since"]),
+        due=moment(row["due"]),
+        created_at=moment(row["created_at"]),
+        until=_time(row["until"]),
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]),
+        tags=tuple(row["tags"]),
+    )
+
+
+_RUN_PLAIN = (
+    "id name deployment trigger cause who parameters spec spec_commit source_commit version generation pool queue "
+    "retries seq attempt reason detail"
+).split()
+
+
+def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, Any]], runs: Iterable[dict[str, Any]],
+            seq: int) -> Observed:  # fmt: skip
+    """Observed state from rows: what a restart reads instead of the log."""
+    observed = Observed(seq=seq)
+    if repository:
+        for key in ("branch", "remote", "revision", "tree", "whole_commit", "refused", "confirmed", "stale"):
+            setattr(observed, key, repository[key])
+        observed.applied_at = _time(repository["applied_at"])
+        observed.problems, observed.pools = repository["problems"], repository["pools"]
+    observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
+    observed.runs = {row["id"]: run_of(row) for row in runs}
+    return observed

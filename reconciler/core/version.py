@@ -1,0 +1,49 @@
+"""Where a deployment's code comes from, read off its pull steps: the source scope. Called by core/declare.
+
+The whole repository is the default. `git_clone` of this repository narrows it by `directories`, `branch` or
+`commit_sha`; of another one it is followed like a tracked remote (DESIGN section 5, Version).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from reconciler.model.plan import Json, Source, SourceKind
+
+CLONES = frozenset({"git_clone", "agit_clone"})
+
+
+def sources(pull: Sequence[Mapping[str, Json]] | None, ours: Callable[[str], bool]) -> tuple[Source, ...]:
+    """One source for each `git_clone` in order, commits not resolved yet (but for `commit_sha`).
+
+    `pull` None is the default: this repository, whole. `ours` says whether a URL or path is this repository.
+    """
+    if pull is None:
+        return (Source(SourceKind.WHOLE),)
+    return tuple(_source(step.get("inputs") or {}, ours) for step in pull if step["step"] in CLONES)
+
+
+def primary(found: Sequence[Source]) -> Source:
+    """The source that versions the deployment: the last clone, where the run ends up; NONE without any."""
+    return found[-1] if found else Source(SourceKind.NONE)
+
+
+def paths(source: Source, spec_file: str) -> tuple[str, ...]:
+    """The paths whose newest change is the source commit."""
+    if not source.directories:
+        return (".",)
+    own = (spec_file,) if source.kind is SourceKind.SCOPE else ()
+    return (*source.directories, *own)
+
+
+def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
+    repository = str(inputs.get("repository") or ".")
+    directories = tuple(d.strip("/") or "." for d in inputs.get("directories") or ())
+    directories = () if "." in directories else directories
+    branch, commit = inputs.get("branch"), inputs.get("commit_sha")
+    mine = ours(repository)
+    if commit:
+        return Source(SourceKind.COMMIT, commit, None if mine else repository, None, directories)
+    if not mine:
+        return Source(SourceKind.FOREIGN, None, repository, branch, directories)
+    if branch:
+        return Source(SourceKind.BRANCH, None, None, branch, directories)
+    return Source(SourceKind.SCOPE if directories else SourceKind.WHOLE, None, None, None, directories)

@@ -1,0 +1,1 @@
+"""The shell: reads, asks the core, appends, carries out."""

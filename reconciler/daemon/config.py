@@ -1,0 +1,128 @@
+"""The operator's settings: flags, then `RECONCILER_*`, then `config.toml` in the state directory. Called by the CLI.
+
+The only reader of the environment. Nothing here is ever read from the tracked repository, where a pull request could
+switch off a guard.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.errors import InvalidRequestError
+
+MIB = 1024 * 1024
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set; the field's name is the key in `config.toml`, and upper-cased after
+    `RECONCILER_` the variable's name.
+    """
+
+    branch: str | None = _setting(None, "branch to track; default: the one HEAD named at first start")
+    remote: str | None = _setting(None, "remote to fetch and track instead of the local branch")
+    interval: float = _setting(30.0, "seconds between fetches of the remote")
+    specs: str = _setting("specs", "directory of spec files in the repository")
+    prune_limit: float = _setting(0.5, "share of deployments a revision may prune without being confirmed, 0 to 1")
+    on_rewind: str = _setting("accept", "accept or refuse a branch that moves back or aside")
+    limit: int = _setting(8 * (os.cpu_count() or 1), "runs at once on this host")
+    allow_hosts: tuple[str, ...] = _setting((), "other git hosts that specs may name, beside the remotes' own")
+    pass_env: tuple[str, ...] = _setting((), "more environment variables that runs may see")
+    output_mib: int = _setting(64, "output kept of one run, in MiB; past it the middle is cut")
+    cancel_grace: float = _setting(30.0, "seconds between SIGTERM and SIGKILL of a cancelled run")
+    copies_mib: int = _setting(2048, "working copies prepared ahead, in MiB")
+    allow_network_fs: bool = _setting(False, "keep state on a network file system all the same")  # noqa: FBT003
+    allow_owner: bool = _setting(False, "serve a repository that another user owns")  # noqa: FBT003
+
+
+CHOICES = {"on_rewind": ("accept", "refuse")}
+
+
+def load(state_dir: Path, flags: Mapping[str, Any]) -> Settings:
+    """Settings of a state directory; `flags` wins where it is not None. Raises InvalidRequestError, naming the place."""
+    settings = Settings()
+    for where, values in (
+        (str(state_dir / "config.toml"), _from_file(state_dir / "config.toml")),
+        ("the environment", _from_environment()),
+        ("the command line", {k: v for k, v in flags.items() if v is not None}),
+    ):
+        settings = _lay(settings, values, where)
+    return settings
+
+
+def environment(name: str) -> str | None:
+    """One variable of the daemon's or the command's environment."""
+    return os.environ.get(name)
+
+
+def passed_on(names: tuple[str, ...]) -> dict[str, str]:
+    """The variables among `names` that are set here, to hand to a run."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidRequestError(f"{path}: {error}", hint="mend the file or remove it") from None
+
+
+def _from_environment() -> dict[str, str]:
+    known = {f"RECONCILER_{f.name.upper()}": f.name for f in fields(Settings)}
+    return {known[name]: value for name, value in os.environ.items() if name in known}
+
+
+def _lay(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
+    known = {f.name: f for f in fields(Settings)}
+    for key, value in values.items():
+        if key not in known:
+            raise InvalidRequestError(f"{where}: unknown setting {key!r}", hint=f"known: {', '.join(known)}")
+        settings = replace(settings, **{key: _fit(key, getattr(Settings(), key), value, where)})
+    return settings
+
+
+def _fit(key: str, like: Any, value: Any, where: str) -> Any:
+    try:
+        fitted = _convert(like, value)
+    except (TypeError, ValueError):
+        raise InvalidRequestError(f"{where}: {key} cannot be {value!r}") from None
+    if key in CHOICES and fitted not in CHOICES[key]:
+        raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=f"choose {' or '.join(CHOICES[key])}")
+    if key == "prune_limit" and not 0 <= fitted <= 1:
+        raise InvalidRequestError(f"{where}: prune_limit is a share from 0 to 1, not {value!r}")
+    if isinstance(fitted, int | float) and not isinstance(fitted, bool) and key != "prune_limit" and fitted <= 0:
+        raise InvalidRequestError(f"{where}: {key} must be more than 0, not {value!r}")
+    return fitted
+
+
+def _convert(like: Any, value: Any) -> Any:
+    if isinstance(like, bool):
+        if isinstance(value, str):
+            return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if value else False
+        return bool(value)
+    if isinstance(like, tuple):
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(map(str, value))
+    if like is None or isinstance(like, str):
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+    return seconds(value) if isinstance(like, float) else int(value)
+
+
+def seconds(value: Any) -> float:
+    """Seconds from a number or `30s`, `5m`, `2h`, `500ms`. Raises ValueError."""
+    if not isinstance(value, str):
+        return float(value)
+    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        if value.endswith(unit):
+            return float(value.removesuffix(unit)) * factor
+    return float(value)

@@ -1,0 +1,102 @@
+"""Working copies prepared ahead, so that a run takes one by rename. A thread of its own; asked by daemon/orders.
+
+Only a hint about what will be needed: a run that finds no copy lays its source out itself. Copies are never shared;
+the least recently wanted go when they hold more bytes than the operator gives them.
+"""
+
+import logging
+import queue
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.git.checkout import copy_name, prepare
+from reconciler.git.repository import Repository
+from reconciler.model.errors import ReconcilerError
+
+log = logging.getLogger("reconciler")
+
+SPARE = 2
+"""Copies kept ready of what was last wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A commit and scope of one object database."""
+
+    git_dir: Path
+    commit: str
+    directories: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Kind:
+    """The copies of one commit and scope."""
+
+    bytes: int = 0
+    """Of one copy; 0 while none was made."""
+    failed: bool = field(default=False)
+
+
+class Copies:
+    """Keeps spare copies of what runs lately took."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._kinds: dict[Wanted, _Kind] = {}
+        self._asked: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="copies", daemon=True)
+
+    def start(self) -> None:
+        """Begin; copies of an earlier daemon go."""
+        self._thread.start()
+
+    def want(self, wanted: Wanted) -> None:
+        """A run takes, or will take, a copy of this."""
+        self._asked.put(wanted)
+
+    def close(self) -> None:
+        """End after the copy that is being made."""
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def _work(self) -> None:
+        for old in self._folder.iterdir():
+            _remove(old)
+        while (wanted := self._asked.get()) is not None:
+            kind = self._kinds.pop(wanted, None) or _Kind()
+            self._kinds[wanted] = kind
+            try:
+                while not kind.failed and self._asked.empty() and len(self._spares(wanted)) < SPARE:
+                    self._make(wanted, kind)
+            except (ReconcilerError, OSError) as error:
+                kind.failed = True
+                log.info("no copy of %s is prepared ahead: %s", wanted.commit[:12], error)
+            self._evict()
+
+    def _make(self, wanted: Wanted, kind: _Kind) -> None:
+        with Repository.open(wanted.git_dir, trust_owner=True) as repo:
+            path = prepare(repo, wanted.commit, wanted.directories, self._folder)
+        kind.bytes = sum(file.stat(follow_symlinks=False).st_size for file in path.rglob("*") if file.is_file())
+
+    def _spares(self, wanted: Wanted) -> list[Path]:
+        return list(self._folder.glob(f"{copy_name(wanted.commit, wanted.directories)}*.json"))
+
+    def _evict(self) -> None:
+        held = {wanted: len(self._spares(wanted)) * kind.bytes for wanted, kind in self._kinds.items()}
+        while sum(held.values()) > self._limit:
+            oldest = next(iter(held))
+            del held[oldest], self._kinds[oldest]
+            for manifest in self._spares(oldest):
+                manifest.unlink(missing_ok=True)
+                _remove(manifest.with_suffix(""))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

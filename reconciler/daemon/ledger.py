@@ -1,0 +1,85 @@
+"""Observed state and the log as one: decisions are folded at once and made durable together. Called by the loop only.
+
+`stage` folds facts into memory so that the next decision of the same turn sees them; `flush` appends all of them in
+one durable transaction with their projections; only then may anything be acted on. When the append fails, memory is
+read again from the store, and the turn never happened.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from reconciler.core import project
+from reconciler.core.project import Touched
+from reconciler.model.events import VERSION, Event, Fact
+from reconciler.model.state import Observed
+from reconciler.stores import Payload, Rows, Store
+
+REPOSITORY = "repository"
+
+
+class Ledger:
+    """The log and its fold."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.observed = load(store)
+        self._facts: list[Fact] = []
+        self._payloads: dict[str, Payload] = {}
+        self._touched = Touched()
+        self._at: datetime | None = None
+
+    def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> None:
+        """Fold facts and keep them for the next `flush`. Raises ChainBrokenError for one that cannot follow."""
+        for fact in facts:
+            event = Event(
+                self.observed.seq + 1, fact.type, fact.subject, now, self.observed.revision, fact.data(), VERSION
+            )
+            project.fold(self.observed, event, self._touched)
+            self._facts.append(fact)
+        self._at = now
+        for payload in payloads:
+            self._payloads.setdefault(payload.digest, payload)
+
+    def flush(self) -> list[Event]:
+        """Append what was staged. Raises StoreError; then memory is what the store says, and nothing was appended."""
+        if not self._facts or self._at is None:
+            return []
+        expect = self.observed.seq - len(self._facts)
+        try:
+            events = self.store.append(
+                self._facts,
+                at=self._at,
+                revision=self.observed.revision,
+                expect=expect,
+                rows=rows(self.observed, self._touched),
+                payloads=list(self._payloads.values()),
+            )
+        except Exception:
+            self.drop()
+            raise
+        self._clear()
+        return events
+
+    def drop(self) -> None:
+        """Forget what was staged and read the state again."""
+        self._clear()
+        self.observed = load(self.store)
+
+    def _clear(self) -> None:
+        self._facts, self._payloads, self._touched, self._at = [], {}, Touched(), None
+
+
+def load(store: Store) -> Observed:
+    """Observed state from the store's projections."""
+    head, _ = store.head()
+    return project.restore(store.meta(REPOSITORY), store.deployments(), store.live_runs(), head)
+
+
+def rows(observed: Observed, touched: Touched) -> Rows:
+    """The projections of what a fold touched."""
+    known = observed.deployments
+    return Rows(
+        deployments={n: project.deployment_row(known[n]) if n in known else None for n in touched.deployments},
+        runs={ident: project.run_row(run) for ident, run in touched.runs.items()},
+        meta={REPOSITORY: project.repository_row(observed)} if touched.repository else {},
+    )

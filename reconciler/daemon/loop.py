@@ -1,0 +1,307 @@
+"""The loop: one turn in a straight line, and the only writer of the log. Started by daemon/wiring.
+
+A turn takes what came in (a read of git, a person's wish, a run's report), decides, makes every fact durable in one
+append, and only then acts: answers, launches, kills. All waiting is in `_wait`; nothing calls back.
+"""
+
+import logging
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.core import admit, due, pinned, plan, project, report
+from reconciler.core.plan import Policy
+from reconciler.core.report import Report
+from reconciler.daemon.ledger import Ledger
+from reconciler.daemon.payloads import Payloads
+from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.daemon.supervise import Launch, Supervisor
+from reconciler.model.errors import NotFoundError, ReconcilerError, StoreError
+from reconciler.model.events import Event, Fact, SourceFound, SourceLost
+from reconciler.model.plan import Json, Plan
+from reconciler.model.state import ACTIVE, FINAL, Run, State
+
+log = logging.getLogger("reconciler")
+
+IDLE = 60.0
+"""Seconds between turns when nothing is known to come: a jump of the clock is noticed by then."""
+BATCH = 512
+"""Messages taken in one turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A person's wish: `decide` runs on the loop and returns (answer, facts); the answer is given once durable."""
+
+    decide: "Callable[[Loop, datetime], tuple[Json, list[Fact]]]"
+    answer: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the loop."""
+
+
+Message = Read | Unchanged | Unreadable | Request | Report | Stop
+
+
+class Loop:
+    """Decides and appends; owns the ledger."""
+
+    def __init__(
+        self, ledger: Ledger, supervisor: Supervisor, clock: Callable[[], datetime], policy: Policy, places: int
+    ) -> None:
+        self.ledger = ledger
+        self.payloads = Payloads(ledger.store)
+        self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._supervisor = supervisor
+        self._clock = clock
+        self._policy = policy
+        self._places = places
+        self._read: Read | None = None
+        self._keep: Read | None = None
+        self._ahead = due.look_ahead(ledger.observed)
+        self._slot_at: datetime | None = None
+        self._slots_known = False
+        self._failures = 0
+        self.settled: Callable[[str], None] = lambda _revision: None
+        """Told when what was read at a revision is applied and kept."""
+
+    def run(self) -> None:
+        """Turn until told to stop."""
+        while self._turn(self._take()):
+            pass
+
+    def _take(self) -> list[Message]:
+        """The messages that are there, or the first that comes before something is due by time."""
+        messages: list[Message] = []
+        try:
+            messages.append(self.inbox.get(timeout=self._wait()))
+            while len(messages) < BATCH:
+                messages.append(self.inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return messages
+
+    def _wait(self) -> float:
+        """Seconds until something is due; uses the time to look ahead first."""
+        if self._failures:
+            return report.backoff(self._failures, "log")
+        self.save()
+        now = self._clock()
+        if not self._slots_known:
+            return 0.0
+        wakes = [w for w in (self._slot_at, admit.wake_at(self.ledger.observed, now)) if w]
+        left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
+        for _ in self._ahead:
+            left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
+            if left < 0.02 or not self.inbox.empty():  # noqa: PLR2004 - a schedule takes well under 20 ms
+                break
+        return max(0.0, min(left, IDLE))
+
+    def _turn(self, messages: list[Message]) -> bool:
+        now = self._clock()
+        answers: list[tuple[Future[Any], Json]] = []
+        try:
+            self._slots(now)
+            for message in messages:
+                if isinstance(message, Stop):
+                    return False
+                self._handle(message, now, answers)
+            self._admit(now)
+            events = self.ledger.flush()
+        except StoreError as error:
+            self._failed(error, messages)
+            return True
+        self._failures = 0
+        for answer, value in answers:
+            answer.set_result(value)
+        self._act(events)
+        return True
+
+    def _failed(self, error: StoreError, messages: list[Message]) -> None:
+        """The log cannot be written: nothing happened. People are told; what git and runs say is read again."""
+        self._failures += 1
+        self._slots_known = False
+        self.payloads.forget()
+        log.error("the log cannot be written, trying again: %s", error)
+        for message in messages:
+            if isinstance(message, Request):
+                message.answer.set_exception(error)
+            elif isinstance(message, Report):
+                self._supervisor.again(message.run)
+
+    def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
+        if isinstance(message, Read):
+            self._reconcile(message, now)
+        elif isinstance(message, Unchanged):
+            self._found(message.revision, now)
+        elif isinstance(message, Unreadable):
+            self._lost(message, now)
+        elif isinstance(message, Report):
+            self._reported(message, now)
+        elif isinstance(message, Request):
+            self._requested(message, now, answers)
+
+    def _requested(self, request: Request, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
+        try:
+            value, facts = request.decide(self, now)
+            self.stage(facts, now)
+        except StoreError:
+            raise
+        except ReconcilerError as error:
+            request.answer.set_exception(error)
+        else:
+            answers.append((request.answer, value))
+
+    def stage(self, facts: list[Fact], now: datetime) -> None:
+        """Fold facts with the payloads they name; durable at the end of the turn."""
+        if facts:
+            self.ledger.stage(facts, now, self.payloads.new())
+            self._slots_known = False
+
+    # --- git ---------------------------------------------------------------------------------------------------
+
+    def _reconcile(self, read: Read, now: datetime) -> None:
+        self._found(read.desired.revision, now)
+        self._read = replace(read, desired=self.payloads.with_specs(read.desired))
+        self.apply(now)
+
+    def _found(self, revision: str, now: datetime) -> None:
+        if self.ledger.observed.stale:
+            self.stage([SourceFound(revision=revision)], now)
+
+    def apply(self, now: datetime) -> None:
+        """Plan what git says now and stage what follows; again after a confirmation."""
+        if self._read is None:
+            return
+        observed, desired = self.ledger.observed, self._read.desired
+        made = plan.plan(desired, observed, self._policy)
+        facts = plan.facts(made, desired, observed, self._read.pools)
+        if facts and not made.refused:
+            self.payloads.add_specs(self._read.texts, (c.declared for c in made.changes))
+            facts = [*pinned.before(made, desired, observed, now), *facts]
+        if facts:
+            self.stage(facts, now)
+            self._ahead = due.look_ahead(self.ledger.observed)
+            log.info("%s", _summary(made))
+        if not made.refused:
+            self._keep = self._read
+
+    def _lost(self, message: Unreadable, now: datetime) -> None:
+        if not self.ledger.observed.stale and self.ledger.observed.branch:
+            self.stage([SourceLost(reason=message.reason)], now)
+        log.warning("git cannot be read: %s", message.reason)
+
+    def save(self) -> None:
+        """Keep what was read of git for the next start, once it is applied: a cache, written when nothing waits."""
+        keep, self._keep = self._keep, None
+        if keep is None:
+            return
+        try:
+            gone = [path for path, text in keep.rows.items() if not text]
+            self.ledger.store.cache_put(CACHE, {path: text for path, text in keep.rows.items() if text})
+            self.ledger.store.cache_delete(CACHE, gone)
+        except StoreError as error:
+            log.warning("what was read of git is not kept for the next start: %s", error)
+        else:
+            self.settled(keep.desired.revision)
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def _slots(self, now: datetime) -> None:
+        if self._slots_known and (self._slot_at is None or now < self._slot_at):
+            return
+        found = due.due(self.ledger.observed, now, self.payloads.parameters)
+        self.stage(list(found.facts), now)
+        self._slot_at, self._slots_known = found.wake_at, True
+        if found.facts:
+            self._ahead = due.look_ahead(self.ledger.observed)
+
+    def _admit(self, now: datetime) -> None:
+        observed = self.ledger.observed
+        if not observed.runs:
+            return
+        facts = admit.admit(observed, now, self._places)
+        known = self._slots_known
+        self.stage(facts, now)
+        self.stage(admit.late(observed, now), now)
+        self._slots_known = known
+
+    def _reported(self, message: Report, now: datetime) -> None:
+        run = self.ledger.observed.runs.get(message.run)
+        if run is None:
+            return
+        known = self._slots_known
+        facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
+        self.stage(facts, now)
+        self._slots_known = known
+
+    def _act(self, events: list[Event]) -> None:
+        """Carry out what is durable now; each act is safe to ask twice."""
+        for event in events:
+            if event.type == "RunCreated":
+                self._supervisor.expect(event.subject, event.data.get("source_commit"))
+            elif event.type == "RunPending":
+                self._launch(self.ledger.observed.runs[event.subject])
+            elif event.type == "RunCancelling":
+                self._supervisor.stop(event.subject)
+            elif event.type in ENDED:
+                self._supervisor.forget(event.subject)
+
+
+    def _launch(self, run: Run) -> None:
+        pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
+        self._supervisor.launch(
+            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), pool["type"])
+        )
+
+    def adopt(self) -> None:
+        """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
+        for run in self.ledger.observed.runs.values():
+            self._supervisor.expect(run.id, run.source_commit)
+            if run.state in ACTIVE:
+                self._launch(run)
+            if run.state is State.CANCELLING:
+                self._supervisor.stop(run.id)
+
+    # --- what requests look up -----------------------------------------------------------------------------------
+
+    def find_run(self, given: str) -> Run | None:
+        """A run by its id or a unique beginning of it, live or finished. Raises ConflictError for several."""
+        live = self.ledger.observed.runs.get(given)
+        if live is not None:
+            return live
+        try:
+            row = self.ledger.store.run(given)
+        except NotFoundError:
+            return None
+        return self.ledger.observed.runs.get(row["id"]) or project.run_of(row)
+
+    def run_of_key(self, deployment: str, key: str) -> str | None:
+        """The run that a request with this key made before."""
+        for run in self.ledger.observed.runs.values():
+            if run.cause == key and run.deployment == deployment:
+                return run.id
+        row = self.ledger.store.run_by_key(deployment, key)
+        return str(row["id"]) if row else None
+
+
+CACHE = "specs"
+"""The kind under which the observer's rows are cached in the store."""
+
+ENDED = {f"Run{state}" for state in FINAL}
+
+
+def _summary(made: Plan) -> str:
+    if made.refused:
+        return f"revision {made.revision[:8]} refused: {made.refused.reason}; to apply it: {made.refused.confirm}"
+    counts = ", ".join(
+        f"{sum(c.action == action for c in made.changes)} {word}"
+        for action, word in (("create", "created"), ("update", "updated"), ("prune", "pruned"))
+    )
+    problems = f", {len(made.problems)} problems" if made.problems else ""
+    return f"revision {made.revision[:8]} applied: {counts}, {len(made.moved.deployments)} moved{problems}"

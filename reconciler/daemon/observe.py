@@ -1,0 +1,416 @@
+"""Git to desired state: what the spec files say at a revision, read from the object database. Called by reconcile, plan.
+
+Only what changed since the revision read before is read again: changed spec files, and those whose code changed. What
+was read can be saved and loaded, so that a restart or a one-line commit costs what changed and no more.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.core.assemble import Assembly
+from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
+from reconciler.core.parse import parse
+from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
+from reconciler.core.version import paths as scope_paths
+from reconciler.git import history, tree
+from reconciler.git.objects import TooLargeError
+from reconciler.git.repository import Repository
+from reconciler.model.errors import SourceUnavailableError
+from reconciler.model.ids import canonical
+from reconciler.model.plan import Declared, Desired, Json, Problem, Source, SourceKind
+
+ROOT_FILE = "prefect.yaml"
+FILE_LIMIT = 1024 * 1024
+"""Bytes of a spec or code file; a larger one is a problem."""
+Scope = tuple[str, ...]
+WHOLE: Scope = (".",)
+OTHERS = {SourceKind.BRANCH, SourceKind.FOREIGN}
+FORMAT = 1
+"""Of what is kept between starts; raised when reading the same bytes would say something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The objects that hold a source which does not follow the tracked branch, and its commit there."""
+
+    git_dir: str
+    commit: str
+
+
+Resolve = Callable[[Source], Elsewhere]
+"""Finds the commit of a source in another repository. Raises SourceUnavailableError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What spec files may name, given by the plug-in folders and checked at the door."""
+
+    check_step: Callable[[str, Mapping[str, Json]], Iterable[tuple[tuple[str | int, ...], str]]]
+    check_schedule: Callable[[Mapping[str, Json]], tuple[str, str] | None]
+    pools: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Row:
+    """One spec file as last read, and what that depended on."""
+
+    read: FileRead
+    code: tuple[str, ...] = ()
+    """Code paths that were asked for, found or not."""
+    commits: Mapping[str, str] | None = None
+    """By deployment: the commits of sources elsewhere."""
+
+
+class Observer:
+    """Reads the spec files of one repository, revision after revision."""
+
+    def __init__(self, specs: str, words: Words, ours: Callable[[str], bool], resolve: Resolve) -> None:
+        self._under = specs.strip("/")
+        self._words = words
+        self._ours = ours
+        self._resolve = resolve
+        self.revision: str | None = None
+        self.specs: dict[str, bytes] = {}
+        """Effective specs that were read and may not be in the store yet, by digest."""
+        self._tree: str | None = None
+        self._all = Assembly(words.pools)
+        self._rows: dict[str, _Row] = {}
+        self._by_code: dict[str, set[str]] = {}
+        self._by_scope: dict[Scope, set[str]] = {}
+        self._known: dict[Scope, tuple[Scope, history.Answer]] = {}
+        self._deployments: dict[str, Declared] = {}
+        self._dirty: set[str] = set()
+        self._elsewhere_files: set[str] = set()
+
+    def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
+        """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
+        new_tree = repo.commit(head).tree
+        view = _View(repo, new_tree)
+        rows = {path: self._read(view, path, entry) for path, entry in self._to_read(repo, new_tree).items()}
+        rows |= self._moved_elsewhere(view, rows)
+        answers = self._answers(repo, head, rows)
+        # From here on nothing can fail: the new revision is taken whole.
+        self._known.update(answers)
+        for path, row in rows.items():
+            self._take(path, row)
+        affected = rows.keys() | {path for scope in answers for path in self._by_scope.get(scope, ())}
+        self.revision, self._tree = head, new_tree
+        self._redeclare(affected)
+        self._dirty |= affected
+        return self._desired(_rewound(repo, applied, head))
+
+    def pools(self) -> dict[str, Json]:
+        """Every declared work pool by name."""
+        return self._all.pools()
+
+    @property
+    def looks_elsewhere(self) -> bool:
+        """Whether a deployment's source may move though this branch does not."""
+        return bool(self._elsewhere_files)
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def _is_spec(self, path: str) -> bool:
+        inside = path.startswith(f"{self._under}/") and path.endswith((".yaml", ".yml"))
+        return path == ROOT_FILE or (inside and "/." not in path)
+
+    def _to_read(self, repo: Repository, new: str) -> dict[str, tree.Entry | None]:
+        """Spec files that differ from what was read, and those whose code does."""
+        if self._tree is None:
+            found: dict[str, tree.Entry | None] = {e.path: e for e in self._listed(repo, new)}
+            root = tree.lookup(repo, new, ROOT_FILE)
+            return found | ({ROOT_FILE: root} if root else {})
+        found, again = {}, set[str]()
+        for path, _before, after in tree.diff(repo, self._tree, new):
+            if self._is_spec(path):
+                found[path] = after
+            again |= self._by_code.get(path, set())
+        return found | {path: tree.lookup(repo, new, path) for path in again - found.keys()}
+
+    def _listed(self, repo: Repository, new: str) -> Iterable[tree.Entry]:
+        top = tree.lookup(repo, new, self._under)
+        if top is None:
+            return ()
+        if top.mode != tree.DIRECTORY:
+            return (replace(top, path=f"{self._under}"),)
+        return (e for e in tree.walk(repo, new, self._under) if self._is_spec(e.path))
+
+    def _moved_elsewhere(self, view: "_View", done: Mapping[str, object]) -> dict[str, _Row | None]:
+        """Files that follow another branch or repository, read again where that has moved."""
+        return {
+            path: self._read(view, path, tree.lookup(view.repo, view.tree, path))
+            for path in self._elsewhere_files
+            if path not in done and self._has_moved(view.repo, self._rows[path])
+        }
+
+    def _has_moved(self, repo: Repository, row: _Row) -> bool:
+        try:
+            return any(
+                self._elsewhere(repo, e.source).commit != (row.commits or {}).get(e.name)
+                for e in row.read.entries
+                if e.source.kind in OTHERS
+            )
+        except SourceUnavailableError:
+            return False  # the commit resolved before stays until the other side answers again
+
+    def _read(self, view: "_View", path: str, entry: tree.Entry | None) -> _Row | None:
+        if entry is None:
+            return None
+        if entry.mode not in (tree.FILE, tree.EXECUTABLE):
+            kind = {tree.SYMLINK: "a symbolic link", tree.GITLINK: "a submodule"}.get(entry.mode, "not a regular file")
+            return _Row(_faulty(path, f"it is {kind}; specs are regular files of the repository itself"))
+        try:
+            data = view.repo.blob(entry.id, FILE_LIMIT)
+        except TooLargeError as error:
+            return _Row(_faulty(path, f"the file has {error.size} bytes; a spec file has at most {FILE_LIMIT}"))
+        asked: set[str] = set()
+        elsewhere: dict[Source, str] = {}
+        found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
+        read = declare(found, lambda source: self._code(view, source, asked, elsewhere), self._ours)
+        self.specs.update(read.specs)
+        commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
+        return _Row(replace(read, specs={}), tuple(sorted(asked)), commits)
+
+    def _code(self, view: "_View", source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
+        if source.kind is SourceKind.NONE:
+            return Code(None, "no pull step brings it from git")
+        if source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}:
+            return Code(lambda entrypoint, root: view.flow(entrypoint, root, asked))
+        try:
+            place = self._elsewhere(view.repo, source)
+            other = view.at(place)
+        except SourceUnavailableError as error:
+            return Code(None, error.message)
+        elsewhere[source] = place.commit
+        return Code(lambda entrypoint, root: other.flow(entrypoint, root, set()))
+
+    def _elsewhere(self, repo: Repository, source: Source) -> Elsewhere:
+        """The commit of a source that does not follow the tracked branch. Raises SourceUnavailableError."""
+        if source.repository is not None:
+            return self._resolve(source)
+        if source.kind is SourceKind.COMMIT and source.commit:
+            return Elsewhere(str(repo.common_dir), source.commit)
+        tip = repo.branch(source.branch or "")
+        if tip is None:
+            raise SourceUnavailableError(f"there is no branch {source.branch!r}")
+        found = history.newest(repo, tip, {"": source.directories or WHOLE})[""]
+        if not isinstance(found, str):
+            raise SourceUnavailableError(f"the source commit on branch {source.branch!r} is {found or 'not there'}")
+        return Elsewhere(str(repo.common_dir), found)
+
+    def _answers(
+        self, repo: Repository, head: str, rows: Mapping[str, _Row | None]
+    ) -> dict[Scope, tuple[Scope, history.Answer]]:
+        """The newest commits at `head` of every scope that moved or is new."""
+        found: dict[Scope, tuple[Scope, history.Answer]] = {}
+        if self.revision is not None and self.revision != head:
+            for scope, answer in history.advance(repo, self.revision, head, self._known).items():
+                found[scope] = (scope, answer)
+        wanted = {WHOLE} | {scope for path, row in rows.items() if row for scope in _scopes(path, row)}
+        new = {scope: scope for scope in wanted if scope not in self._known}
+        for scope, answer in (history.newest(repo, head, new) if new else {}).items():
+            found[scope] = (scope, answer)
+        return found
+
+    # --- keeping ---------------------------------------------------------------------------------------------------
+
+    def _take(self, path: str, row: _Row | None) -> None:
+        old = self._rows.pop(path, None)
+        for entry in old.read.entries if old else ():
+            if (known := self._deployments.get(entry.name)) and known.file == path:
+                del self._deployments[entry.name]
+        for code in old.code if old else ():
+            self._by_code[code].discard(path)
+        for scope in _scopes(path, old) if old else ():
+            self._by_scope[scope].discard(path)
+        self._all.put(path, row.read if row else None)
+        self._elsewhere_files.discard(path)
+        if row is None:
+            return
+        self._rows[path] = row
+        if any(e.source.kind in OTHERS for e in row.read.entries):
+            self._elsewhere_files.add(path)
+        for code in row.code:
+            self._by_code.setdefault(code, set()).add(path)
+        for scope in _scopes(path, row):
+            self._by_scope.setdefault(scope, set()).add(path)
+
+    def _redeclare(self, affected: Iterable[str]) -> None:
+        for path in affected:
+            row = self._rows.get(path)
+            for entry in row.read.entries if row else ():
+                self._deployments[entry.name] = self._declared(path, entry)
+
+    def _declared(self, path: str, entry: Entry) -> Declared:
+        return Declared(
+            entry.name, path, entry.line, entry.digest, self._commit((path,))[0], self._source(path, entry)
+        )
+
+    def _source(self, path: str, entry: Entry) -> Source:
+        source = entry.source
+        if source.kind is SourceKind.SCOPE:
+            commit, note = self._commit(scope_paths(source, path))
+            return replace(source, commit=commit, note=note)
+        commits = self._rows[path].commits or {}
+        return replace(source, commit=commits.get(entry.name)) if source.kind in OTHERS else source
+
+    def _commit(self, scope: Scope) -> tuple[str | None, str | None]:
+        answer = self._known[scope][1]
+        return (answer, None) if isinstance(answer, str) else (None, str(answer) if answer else None)
+
+    def _desired(self, rewound: str | None) -> Desired:
+        refused = self._all.refused()
+        deployments = dict(self._deployments)
+        for path, read in refused.items():
+            kept = {e.name for e in read.entries}
+            for entry in self._rows[path].read.entries:
+                if entry.name not in kept:
+                    deployments.pop(entry.name, None)
+        problems, notes, broken = self._all.told(refused)
+        return Desired(
+            revision=self.revision or "",
+            tree=self._tree or "",
+            whole_commit=self._commit(WHOLE)[0],
+            deployments=deployments,
+            specs=Texts(self.specs),
+            broken=broken,
+            problems=problems,
+            notes=notes,
+            rewound_from=rewound,
+        )
+
+    # --- a restart -------------------------------------------------------------------------------------------------
+
+    def unsaved(self) -> dict[str, bytes]:
+        """What to keep for the next start, by path (an empty value: gone); the empty key names the revision."""
+        items = {path: self._saved(path) for path in self._dirty}
+        return {**items, "": canonical(self._stamp() | {"tree": self._tree, "whole": self._text(WHOLE)})}
+
+    def _stamp(self) -> dict[str, Json]:
+        return {
+            "format": FORMAT,
+            "specs": self._under,
+            "revision": self.revision,
+            "elsewhere": self.looks_elsewhere,
+        }
+
+    def still_says(self, kept: bytes | None, head: str) -> bool:
+        """Whether reading `head` would say what was kept: then nothing needs to be read."""
+        wanted = {"format": FORMAT, "specs": self._under, "revision": head, "elsewhere": False}
+        said = json.loads(kept or b"{}")
+        return all(said.get(key) == value for key, value in wanted.items())
+
+    def settled(self) -> None:
+        """What was read is applied and kept: nothing of it is needed here any longer."""
+        self._dirty.clear()
+        self.specs.clear()
+
+    def restore(self, items: Mapping[str, bytes]) -> None:
+        """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
+        head = json.loads(items.get("", b"{}"))
+        if head.get("specs") != self._under or head.get("format") != FORMAT:
+            return
+        for path, text in items.items():
+            if path and text:
+                data = json.loads(text)
+                for scope, answer in data["scopes"]:
+                    self._known[tuple(scope)] = (tuple(scope), _answer(answer))
+                self._take(path, _Row(read_of(path, data["read"]), tuple(data["code"]), data["commits"]))
+        self._known[WHOLE] = (WHOLE, _answer(head["whole"]))
+        self._redeclare(list(self._rows))
+        self.revision, self._tree = head["revision"], head["tree"]
+
+    def _saved(self, path: str) -> bytes:
+        row = self._rows.get(path)
+        if row is None:
+            return b""
+        scopes = [[list(scope), self._text(scope)] for scope in sorted(_scopes(path, row))]
+        return canonical({"read": row.read.json(), "code": row.code, "commits": row.commits, "scopes": scopes})
+
+    def _text(self, scope: Scope) -> str | None:
+        answer = self._known[scope][1]
+        return CUT_TEXT if answer is history.CUT else answer  # type: ignore[return-value]
+
+
+CUT_TEXT = "cut"
+
+
+def _answer(text: str | None) -> history.Answer:
+    return history.CUT if text == CUT_TEXT else text
+
+
+class Texts(Mapping[str, Mapping[str, Json]]):
+    """Effective specs by digest, parsed when asked for."""
+
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self.texts = texts
+
+    def __getitem__(self, key: str) -> Mapping[str, Json]:
+        found: Mapping[str, Json] = json.loads(self.texts[key])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class _View:
+    """The tree of one commit, each code path looked up and read once."""
+
+    def __init__(self, repo: Repository, tree_id: str) -> None:
+        self.repo = repo
+        self.tree = tree_id
+        self._read: dict[str, bytes | None] = {}
+        self._flows: dict[tuple[str, str], tuple[FlowFacts | EntrypointProblem, set[str]]] = {}
+        self._others: dict[Elsewhere, _View] = {}
+
+    def at(self, place: Elsewhere) -> "_View":
+        """The tree of a commit elsewhere. Raises SourceUnavailableError."""
+        if place not in self._others:
+            repo = Repository.open(Path(place.git_dir), trust_owner=True)
+            self._others[place] = _View(repo, repo.commit(place.commit).tree)
+        return self._others[place]
+
+    def flow(self, entrypoint: str, root: str, asked: set[str]) -> FlowFacts | EntrypointProblem:
+        """The facts of an entrypoint, read once; the code paths that were asked for are noted in `asked`."""
+        key = (entrypoint, root)
+        if key not in self._flows:
+            paths: set[str] = set()
+            self._flows[key] = (read_flow(entrypoint, lambda path: self._code(path, paths), root=root), paths)
+        facts, paths = self._flows[key]
+        asked |= paths
+        return facts
+
+    def _code(self, path: str, asked: set[str]) -> bytes | None:
+        """A regular file's bytes, or None."""
+        asked.add(path)
+        if path not in self._read:
+            entry = tree.lookup(self.repo, self.tree, path)
+            regular = entry is not None and entry.mode in (tree.FILE, tree.EXECUTABLE)
+            self._read[path] = self._blob(entry.id) if entry is not None and regular else None
+        return self._read[path]
+
+    def _blob(self, name: str) -> bytes:
+        try:
+            return self.repo.blob(name, FILE_LIMIT)
+        except TooLargeError:
+            return bytes(FILE_LIMIT + 1)  # too large to be read as code, which its reader says
+
+
+def _scopes(path: str, row: _Row) -> set[Scope]:
+    """The scopes whose newest commit a file and its deployments ask for."""
+    own = {scope_paths(e.source, path) for e in row.read.entries if e.source.kind is SourceKind.SCOPE}
+    return {(path,)} | own
+
+
+def _faulty(path: str, message: str) -> FileRead:
+    return FileRead(path, problems=(Problem(path, 1, 1, "", message),))
+
+
+def _rewound(repo: Repository, applied: str | None, head: str) -> str | None:
+    """The applied revision, where `head` does not descend from it."""
+    return applied if applied and applied != head and not history.descends(repo, head, applied) else None

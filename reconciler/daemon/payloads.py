@@ -1,0 +1,106 @@
+"""What lies beside the chain: specs, parameters, results and errors, named by digest. Called by the loop.
+
+New ones are kept until `new` hands them to the append of the facts that name them.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.core.arguments import merge
+from reconciler.core.report import Report
+from reconciler.model.ids import canonical, digest
+from reconciler.model.plan import Declared, Desired, Json
+from reconciler.model.state import Deployment
+from reconciler.stores import Payload, Store
+
+class _Specs(Mapping[str, Mapping[str, Json]]):
+    """Specs just read, then those in the store."""
+
+    def __init__(self, new: Mapping[str, Mapping[str, Json]], payloads: "Payloads") -> None:
+        self._new = new
+        self._payloads = payloads
+
+    def __getitem__(self, key: str) -> Mapping[str, Json]:
+        return self._new[key] if key in self._new else self._payloads.spec(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._new)
+
+    def __len__(self) -> int:
+        return len(self._new)
+
+
+KEPT = 512
+"""Specs and parameter sets kept in memory, most recently used last."""
+
+
+class Payloads:
+    """A cache over the store's payloads, and the new ones of this turn."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[str, Json] = {}
+        self._new: dict[str, Payload] = {}
+
+    def value(self, name: str) -> Json:
+        """The JSON value of a digest; an empty mapping for the empty name or a purged payload."""
+        if name in self._kept:
+            self._kept[name] = self._kept.pop(name)
+            return self._kept[name]
+        body = self._store.payload(name) if name else None
+        value = json.loads(body) if body is not None else {}
+        self._remember(name, value)
+        return value
+
+    def spec(self, name: str) -> Mapping[str, Json]:
+        """The effective spec of a digest."""
+        found: Mapping[str, Json] = self.value(name)
+        return found
+
+    def keep(self, kind: str, value: Json) -> str:
+        """The digest of a value that the next append stores."""
+        name = digest(value)
+        if name not in self._kept:
+            self._new[name] = Payload(name, kind, canonical(value))
+            self._remember(name, value)
+        return name
+
+    def parameters(self, deployment: Deployment, overrides: Mapping[str, Json]) -> str:
+        """The digest of a deployment's parameters with a schedule's own laid over them."""
+        return self.keep("parameters", merge(self.spec(deployment.digest).get("parameters") or {}, overrides))
+
+    def with_specs(self, desired: Desired) -> Desired:
+        """The desired state whose `specs` also finds those in the store."""
+        return replace(desired, specs=_Specs(desired.specs, self))
+
+    def add_specs(self, texts: Mapping[str, bytes], declared: Iterable[Declared | None]) -> None:
+        """The effective specs that a plan's changes name, as canonical JSON by digest."""
+        for one in declared:
+            if one is not None:
+                self._new[one.digest] = Payload(one.digest, "spec", texts[one.digest])
+
+    def recorded(self, report: Report) -> Report:
+        """The report with its result and error as digests, their content stored with the move they end in."""
+        if report.final is None:
+            return report
+        final = dict(report.final)
+        for key in ("result", "error"):
+            if key in final and (report.exit is not None or report.dead):
+                final[key] = self.keep(key, final[key])
+        return Report(report.run, report.attempt, report.facts, final, report.exit, report.dead)
+
+    def new(self) -> list[Payload]:
+        """The payloads that the store may not have yet; asked once."""
+        found = list(self._new.values())
+        self._new = {}
+        return found
+
+    def forget(self) -> None:
+        """Drop what was kept: the append that should have stored it failed."""
+        self._new, self._kept = {}, {}
+
+    def _remember(self, name: str, value: Json) -> None:
+        self._kept[name] = value
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]

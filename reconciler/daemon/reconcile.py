@@ -1,0 +1,140 @@
+"""Looks at git when told to, and posts what it says to the loop. A thread of its own; told by watch, timers, people.
+
+All causes become one numbered request: whatever asks while a look is under way is served by the next one, and no
+request is lost.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.daemon.observe import Observer
+from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.git import remote as remotes
+from reconciler.git.repository import Repository
+from reconciler.model.errors import ReconcilerError, SourceUnavailableError
+
+log = logging.getLogger("reconciler")
+
+FETCH_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What is followed."""
+
+    open: Callable[[], Repository]
+    branch: str
+    remote: str | None
+    interval: float
+    """Seconds between looks that nothing asked for, where something lies elsewhere."""
+
+
+class Cache(Protocol):
+    """What an earlier process kept of its reading."""
+
+    def head(self) -> bytes | None:
+        """The observer's item under the empty key."""
+
+    def items(self) -> Mapping[str, bytes]:
+        """All of them."""
+
+
+class Looker:
+    """Reads git on request."""
+
+    def __init__(
+        self, tracked: Tracked, observer: Observer, post: Callable[[Read | Unchanged | Unreadable], None], cache: Cache,
+        applied: str | None,
+    ) -> None:
+        self._tracked = tracked
+        self._cache = cache
+        self._observer = observer
+        self._post = post
+        self._asked = 0
+        self._served = 0
+        self._fetch_asked = True
+        self._applied = applied
+        self._settled: str | None = None
+        self._stopping = False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="reconcile", daemon=True)
+
+    def start(self) -> None:
+        """Begin with a first look."""
+        self._thread.start()
+
+    def look(self, *, fetch: bool = False) -> None:
+        """Ask for a look, and for a fetch of the remote before it."""
+        with self._news:
+            self._asked += 1
+            self._fetch_asked = self._fetch_asked or fetch
+            self._news.notify()
+
+    def applied(self, revision: str) -> None:
+        """The loop applied and kept what was read at `revision`."""
+        with self._news:
+            self._applied = self._settled = revision
+
+    def stop(self) -> None:
+        """End; a look under way is not waited for long."""
+        with self._news:
+            self._stopping = True
+            self._news.notify()
+        self._thread.join(timeout=2)
+
+    def _work(self) -> None:
+        while not self._stopping:
+            self._once()
+            with self._news:
+                if self._served >= self._asked and not self._stopping:
+                    woken = self._news.wait(self._tracked.interval if self._polls() else None)
+                    self._fetch_asked = self._fetch_asked or not woken
+                self._served = self._asked
+
+    def _polls(self) -> bool:
+        return self._tracked.remote is not None or self._observer.looks_elsewhere
+
+    def _once(self) -> None:
+        try:
+            with self._tracked.open() as repo:
+                self._fetch(repo)
+                head = repo.branch(self._tracked.branch, self._tracked.remote)
+                if head is None:
+                    raise SourceUnavailableError(f"there is no branch {self._tracked.branch!r} (any more)")
+                self._post(self._read(repo, head))
+        except ReconcilerError as error:
+            self._post(Unreadable(error.message))
+        except Exception:
+            # A file that crashes the reading must not end the daemon: the last state stays, and the log tells.
+            log.exception("reading the repository failed")
+            self._post(Unreadable("reading the repository failed; the daemon's log has the details"))
+
+    def _fetch(self, repo: Repository) -> None:
+        with self._news:
+            due, self._fetch_asked = self._fetch_asked, False
+        if self._tracked.remote and due:
+            remotes.fetch(repo, self._tracked.remote, self._tracked.branch, timeout=FETCH_TIMEOUT)
+
+    def _read(self, repo: Repository, head: str) -> Read | Unchanged:
+        if self._observer.revision is None and self._applied is not None:
+            if self._applied == head and self._observer.still_says(self._cache.head(), head):
+                return Unchanged(head)
+            self._observer.restore(self._cache.items())
+        if self._settled is not None and self._settled == self._observer.revision:
+            self._observer.settled()
+            self._settled = None
+        desired = self._observer.desired(repo, head, self._applied)
+        return Read(desired, self._observer.pools(), dict(self._observer.specs), self._observer.unsaved())
+
+
+def first_branch(repo: Repository) -> str:
+    """The branch that HEAD names. Raises SourceUnavailableError for a detached HEAD."""
+    branch = repo.head_branch()
+    if branch is None:
+        raise SourceUnavailableError(
+            "HEAD is detached: it names no branch to track", hint="check a branch out, or give --branch NAME"
+        )
+    return branch

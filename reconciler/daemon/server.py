@@ -1,0 +1,111 @@
+"""The socket that people's commands come in by: one JSON line in, one out, the peer's uid checked. Started by wiring.
+
+A request is `{"verb": ..., "args": {...}}`; the answer is `{"ok": value}` or `{"error": {reason, message, hint,
+exit_code}}`. Who asks is who the kernel says is at the other end.
+"""
+
+import json
+import logging
+import os
+import pwd
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Mapping
+
+from reconciler.daemon.state_dir import StateDir
+from reconciler.model.errors import AccessError, InvalidRequestError, ReconcilerError
+from reconciler.model.plan import Json
+
+log = logging.getLogger("reconciler")
+
+REQUEST_LIMIT = 2 * 1024 * 1024
+TIMEOUT = 30.0
+
+Answer = Callable[[str, Mapping[str, Json], str], Json]
+"""(verb, args, who) to the value; raises ReconcilerError."""
+
+
+class Server:
+    """Answers on the state directory's socket."""
+
+    def __init__(self, state: StateDir, answer: Answer) -> None:
+        self._state = state
+        self._server: _Listener | None = None
+        self._answer = answer
+
+    def start(self) -> None:
+        """Listen; 0600 from the first moment."""
+        address = self._state.new_address("socket")
+        umask = os.umask(0o177)
+        try:
+            self._server = _Listener(str(address), _Conversation)
+        finally:
+            os.umask(umask)
+        self._server.answer = self._answer
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="socket", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+        for path in {self._state.address("socket"), self._state.root / "socket"}:
+            path.unlink(missing_ok=True)
+
+
+class _Listener(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+    answer: Answer
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    timeout = TIMEOUT
+    server: _Listener
+
+    def handle(self) -> None:
+        try:
+            line = self.rfile.readline(REQUEST_LIMIT + 1)
+            reply = self._reply(line)
+            self.wfile.write(json.dumps(reply).encode() + b"\n")
+        except OSError:
+            return  # the other end went away
+
+    def _reply(self, line: bytes) -> dict[str, Json]:
+        try:
+            return {"ok": self._value(line)}
+        except ReconcilerError as error:
+            return {"error": told(error)}
+        except Exception:
+            log.exception("a request failed")
+            return {"error": told(ReconcilerError("internal error; the daemon's log has the details"))}
+
+    def _value(self, line: bytes) -> Json:
+        who = _peer(self.connection)
+        if len(line) > REQUEST_LIMIT:
+            raise InvalidRequestError(f"the request is longer than {REQUEST_LIMIT} bytes")
+        try:
+            request = json.loads(line)
+            verb, args = request["verb"], dict(request.get("args") or {})
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InvalidRequestError("the request is no JSON object with verb and args") from None
+        return self.server.answer(str(verb), args, who)
+
+
+def _peer(connection: socket.socket) -> str:
+    """The login name at the other end. Raises AccessError for another user than the daemon's or root."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", data)
+    if uid not in {os.geteuid(), 0}:
+        raise AccessError(f"uid {uid} may not ask this daemon, which runs as uid {os.geteuid()}")
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def told(error: ReconcilerError) -> dict[str, Json]:
+    """An error as it travels."""
+    return {"reason": error.reason, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}

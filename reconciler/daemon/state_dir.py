@@ -1,0 +1,152 @@
+"""The state directory: its layout, its permissions, and the lock of the one daemon. Called by wiring and the CLI.
+
+    <common git directory>/reconciler/        0700, or where --state-dir says
+        log.db            the log, payloads and projections
+        lock              held by the daemon; names its pid
+        socket            requests, 0600 (a link to a short path where this one is too long for a socket address)
+        notify            datagrams by which runs say "look"; a hint only
+        config.toml       the operator's settings, if any
+        runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
+        copies/           working copies prepared ahead
+        mirrors/          other repositories that specs name
+"""
+
+import fcntl
+import json
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model.errors import AccessError, ConflictError, StoreError
+
+NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
+SOCKET_LIMIT = 100
+"""Bytes of a path that a socket address surely holds (108 on Linux, 104 elsewhere)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """Paths of one state directory."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        """The database."""
+        return self.root / "log.db"
+
+    @property
+    def runs(self) -> Path:
+        """Where attempts live."""
+        return self.root / "runs"
+
+    @property
+    def copies(self) -> Path:
+        """Working copies prepared ahead."""
+        return self.root / "copies"
+
+    @property
+    def mirrors(self) -> Path:
+        """Other repositories."""
+        return self.root / "mirrors"
+
+    def attempt(self, run: str, attempt: int) -> Path:
+        """The directory of one attempt."""
+        return self.runs / run / str(attempt)
+
+    def address(self, name: str) -> Path:
+        """Where to bind or connect the socket `name`: the path itself, or a short one that a link there names."""
+        path = self.root / name
+        if len(os.fsencode(path)) <= SOCKET_LIMIT:
+            return path
+        try:
+            return Path(os.readlink(path))
+        except OSError:
+            return path
+
+    def new_address(self, name: str) -> Path:
+        """Like `address`, making the short path where it is needed; any socket of an ended daemon is removed."""
+        path = self.root / name
+        old = self.address(name)
+        for leftover in {old, path}:
+            leftover.unlink(missing_ok=True)
+        if len(os.fsencode(path)) <= SOCKET_LIMIT:
+            return path
+        if old != path and old.parent.exists():
+            old.parent.rmdir()
+        short = Path(tempfile.mkdtemp(prefix="reconciler-")) / name
+        path.symlink_to(short)
+        return short
+
+
+def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
+    """Make the directory, 0700. Raises AccessError, ConflictError (network file system) or StoreError."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if stat.S_IMODE(root.stat().st_mode) != 0o700:
+            root.chmod(0o700)
+        for name in ("runs", "copies", "mirrors"):
+            (root / name).mkdir(mode=0o700, exist_ok=True)
+    except PermissionError:
+        raise AccessError(f"cannot write the state directory {root}", hint="serve as its owner, or give --state-dir") from None
+    except OSError as error:
+        raise StoreError(f"cannot use the state directory {root}: {error.strerror}", hint="or give --state-dir") from None
+    kind = _filesystem(root)
+    if kind in NETWORK and not allow_network_fs:
+        raise ConflictError(
+            f"the state directory {root} is on a network file system ({kind}), whose locks are not to be trusted",
+            hint="give --state-dir on a local disk, or set allow_network_fs",
+        )
+    return StateDir(root)
+
+
+def _filesystem(path: Path) -> str:
+    """The type of the mount that holds `path`, from the kernel's table; empty where there is none."""
+    try:
+        table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    real = str(path.resolve())
+    for line in table:
+        left, _, right = line.partition(" - ")
+        mount = left.split()[4].encode().decode("unicode_escape")
+        inside = real == mount or real.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, right.split()[0]
+    return kind
+
+
+class Lock:
+    """The one daemon's hold on a state directory; released by the kernel when the process ends."""
+
+    def __init__(self, state: StateDir, about: dict[str, object]) -> None:
+        """Take it. Raises ConflictError naming the pid of the daemon that holds it."""
+        self._file = (state.root / "lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = _holder(self._file.read())
+            self._file.close()
+            raise ConflictError(
+                f"another daemon serves this repository: {holder}", hint="stop it first, or give another --state-dir"
+            ) from None
+        self._file.truncate(0)
+        self._file.write(json.dumps({"pid": os.getpid(), **about}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go, leaving no pid behind."""
+        self._file.truncate(0)
+        self._file.close()
+
+
+def _holder(text: str) -> str:
+    try:
+        about = json.loads(text)
+        return f"pid {about['pid']}, branch {about.get('branch')}"
+    except (ValueError, KeyError, TypeError):
+        return "its pid is not known yet"

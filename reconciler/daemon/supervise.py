@@ -1,0 +1,226 @@
+"""Runs outside the loop: launched, watched, stopped, adopted after a restart. A thread of its own; called by the loop.
+
+What a run's process writes is read here and posted to the loop as a `Report`; datagrams on the `notify` socket only
+shorten the wait. Nothing here decides what a report means (core/report does), and nothing is acted on that is not in
+the log already.
+"""
+
+import contextlib
+import logging
+import queue
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.core.report import Report
+from reconciler.daemon.orders import Orders
+from reconciler.daemon.state_dir import StateDir
+from reconciler.engine import journal
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.plan import Json
+from reconciler.model.state import Run
+from reconciler.pools import Pool
+
+log = logging.getLogger("reconciler")
+
+POLL = 1.0
+"""Seconds between looks at live runs when no datagram comes."""
+SETTLE = 2.0
+"""Seconds that an exit status may come after the death of its process."""
+STUCK = 10.0
+"""Seconds past `timeout_seconds` at which a run that could not stop itself is killed."""
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a run's order is made from."""
+
+    spec: Mapping[str, Json]
+    parameters: Mapping[str, Json]
+    pool: str
+    """The type of its pool."""
+
+
+FINALS = {"completed", "failed", "timed_out"}
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One attempt that is not over."""
+
+    attempt: int
+    folder: Path
+    pool: Pool
+    timeout: float | None = None
+    offset: int = 0
+    final: Mapping[str, Json] | None = None
+    running_since: float | None = None
+    dead_since: float | None = None
+    kill_at: float | None = None
+    told: bool = field(default=False)
+    """Whether its end was posted."""
+
+
+class Supervisor:
+    """Launches, watches and stops the attempts of runs."""
+
+    def __init__(self, state: StateDir, orders: Orders, post: Callable[[Report], None], grace: float) -> None:
+        self._state = state
+        self._orders = orders
+        self._post = post
+        self._grace = grace
+        self._watched: dict[str, _Watched] = {}
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._address = state.new_address("notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self._address))
+        self._address.chmod(0o600)
+        self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
+
+    # --- asked by the loop -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def launch(self, run: Run, what: Launch) -> None:
+        """Start an attempt that the log holds as Pending, or go on watching it; safe to ask twice."""
+        order = self._orders.make(run, what.spec, what.parameters)
+        timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
+        self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
+
+    def expect(self, run: str, commit: str | None) -> None:
+        """A run will need `commit`: keep it from git gc."""
+        if commit:
+            self._ask(lambda: self._orders.pin(run, commit))
+
+    def stop(self, run: str) -> None:
+        """SIGTERM now, SIGKILL after the grace."""
+        self._ask(lambda: self._stop(run))
+
+    def forget(self, run: str) -> None:
+        """A run is over: its working copies go."""
+        self._ask(lambda: self._forget(run))
+
+    def again(self, run: str) -> None:
+        """A report could not be recorded: read the run's facts from the start."""
+        self._ask(lambda: self._again(run))
+
+    def close(self) -> None:
+        """Stop watching; the runs go on."""
+        self._asked.put(None)
+        self._wake()
+        self._thread.join(timeout=5)
+        self._orders.close()
+        self._socket.close()
+
+    def _ask(self, act: Callable[[], None]) -> None:
+        self._asked.put(act)
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hint:
+            hint.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+            hint.sendto(b"", str(self._address))
+
+    # --- the thread --------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        looked = time.monotonic()
+        while True:
+            hinted = self._hints()
+            while True:
+                try:
+                    act = self._asked.get_nowait()
+                except queue.Empty:
+                    break
+                if act is None:
+                    return
+                act()
+            now = time.monotonic()
+            if now - looked >= POLL:
+                looked = now
+                hinted = set(self._watched)
+            for run in hinted:
+                self._look(run, now)
+
+    def _hints(self) -> set[str]:
+        """The runs named by datagrams; waits for the first."""
+        hinted: set[str] = set()
+        self._socket.settimeout(POLL if self._watched else 60.0)
+        with contextlib.suppress(TimeoutError, BlockingIOError):
+            while True:
+                hinted.add(self._socket.recv(64).decode("ascii", "replace"))
+                self._socket.settimeout(0)
+        return hinted & self._watched.keys()
+
+    def _launch(self, run: str, attempt: int, pool: str, order: Mapping[str, Json], timeout: float | None) -> None:
+        folder = self._state.attempt(run, attempt)
+        try:
+            keeper = self._orders.pool(pool)
+            self._watched[run] = _Watched(attempt, folder, keeper, timeout)
+            if not (folder / "started").exists():
+                self._orders.write(folder, order)
+                keeper.launch(folder)
+        except (ReconcilerError, OSError) as error:
+            self._watched.pop(run, None)
+            final = {"fact": "failed", "message": f"it could not be launched: {error}"}
+            self._post(Report(run, attempt, (), final, None, dead=True))
+            return
+        self._look(run, time.monotonic())
+
+    def _stop(self, run: str) -> None:
+        watched = self._watched.get(run)
+        if watched is not None:
+            watched.pool.kill(watched.folder, signal.SIGTERM)
+            watched.kill_at = time.monotonic() + self._grace
+
+    def _forget(self, run: str) -> None:
+        watched = self._watched.pop(run, None)
+        if watched is not None:
+            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+        self._orders.released(run)
+
+    def _again(self, run: str) -> None:
+        watched = self._watched.get(run)
+        if watched is not None:
+            watched.offset, watched.told = 0, False
+
+    def _look(self, run: str, now: float) -> None:
+        watched = self._watched[run]
+        if watched.told:
+            return
+        facts, watched.offset = journal.read(watched.folder / "journal.jsonl", watched.offset, watched.attempt)
+        for fact in facts:
+            if fact["fact"] in FINALS:
+                watched.final = fact
+            elif fact["fact"] == "running":
+                watched.running_since = now
+        status = watched.pool.exit_status(watched.folder)
+        dead = status is None and self._confirmed_dead(watched, now)
+        if facts or status is not None or dead:
+            watched.told = status is not None or dead
+            final = journal.complete(watched.folder, watched.final) if watched.final else None
+            self._post(Report(run, watched.attempt, tuple(facts), final, status, dead))
+        if not watched.told:
+            self._enforce(watched, now)
+
+    def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
+        if watched.pool.alive(watched.folder):
+            watched.dead_since = None
+            return False
+        if watched.dead_since is None:
+            watched.dead_since = now
+        return now - watched.dead_since >= SETTLE
+
+    def _enforce(self, watched: _Watched, now: float) -> None:
+        """End what does not end by itself: a cancelled run past its grace, a flow past its timeout."""
+        if watched.kill_at is not None and now >= watched.kill_at:
+            watched.pool.kill(watched.folder, signal.SIGKILL)
+        if watched.timeout and watched.running_since and now > watched.running_since + watched.timeout + STUCK:
+            watched.final = {"fact": "timed_out", "message": f"killed: it ran past its {watched.timeout:g} s"}
+            watched.pool.kill(watched.folder, signal.SIGKILL)
