@@ -1,0 +1,123 @@
+"""Print the slots of a schedule: of an expression given here, in its timezone, with what daylight saving does to them.
+
+Called by the command line. Reads no repository and no log: what it prints depends on its arguments alone.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import click
+
+from reconciler.model.errors import InvalidRequestError
+from reconciler.model.ids import instant
+from reconciler.model.plan import Json
+from reconciler.schedules import Schedule, ScheduleError, load
+
+_COUNT, _MOST = 10, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which slots to print: from and to are included."""
+
+    start: datetime
+    stop: datetime | None
+    count: int
+
+    def slots(self, schedule: Schedule) -> Iterator[datetime]:
+        """The slots of a schedule in this window."""
+        return islice(schedule.slots(self.start - timedelta(microseconds=1), until=self.stop), self.count)
+
+
+@click.command("slots")
+@click.option("--cron", help="Five fields, or six with seconds last: '0 9 * * MON-FRI'.")
+@click.option("--interval", help="Seconds, or an ISO 8601 duration: 3600, PT1H, P1D.")
+@click.option("--rrule", help="RFC 5545: 'FREQ=WEEKLY;BYDAY=MO,FR;BYHOUR=9'.")
+@click.option("--timezone", help="The zone whose clock the schedule follows (default: UTC).")
+@click.option("--anchor-date", help="A moment that the interval meets (default: 2020-01-01T00:00 there).")
+@click.option("--day-or", type=bool, help="Day of month or day of week (true, default), or both at once (false).")
+@click.option("--from", "start", help="First moment, included (default: now); without an offset it is UTC.")
+@click.option("--to", "stop", help="Last moment, included.")
+@click.option(
+    "--count", type=click.IntRange(1, _MOST), help=f"How many at most (default: {_COUNT}; with --to {_MOST})."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants.")
+def command(start: str | None, stop: str | None, count: int | None, as_json: bool, **rule: Json) -> None:
+    r"""Print the slots of a cron expression, an interval or an rrule.
+
+    \b
+    reconciler slots --cron "30 2 * * *" --timezone America/New_York --from 2024-03-09T00:00:00Z
+    reconciler slots --interval PT90M --anchor-date 2024-01-01T09:00:00Z --count 3 --json
+    """
+    window = Window(
+        _moment("--from", start) if start else now(),
+        _moment("--to", stop) if stop else None,
+        count or (_MOST if stop else _COUNT),
+    )
+    given = {key: value for key, value in rule.items() if value is not None}
+    if "interval" in given:
+        given["interval"] = _seconds(given["interval"])
+    show([("", given)], window, as_json=as_json)
+
+
+def now() -> datetime:
+    """The moment of asking."""
+    return datetime.now(UTC)
+
+
+def show(rules: Sequence[tuple[str, Mapping[str, Json]]], window: Window, *, as_json: bool) -> None:
+    """Print the slots of labelled rules. Raises InvalidRequestError for a rule that is no schedule."""
+    schedules = [(label, _schedule(rule)) for label, rule in rules]
+    if as_json:
+        found = {slot for _, schedule in schedules for slot in window.slots(schedule)}
+        click.echo(json.dumps([instant(slot) for slot in sorted(found)]))
+        return
+    for label, schedule in schedules:
+        if label:
+            click.echo(f"{label}:")
+        lines = [line(schedule, slot) for slot in window.slots(schedule)]
+        click.echo("\n".join(lines) if lines else "no slots there")
+
+
+def line(schedule: Schedule, slot: datetime) -> str:
+    """A slot for people: local time with its offset, the UTC instant, and what daylight saving did to it."""
+    local = slot.astimezone(schedule.zone)
+    shown = local.isoformat(sep=" ", timespec="microseconds" if slot.microsecond else "seconds")
+    return f"{local:%a} {shown}  {instant(slot)}  {_note(schedule, slot, local)}".rstrip()
+
+
+def _note(schedule: Schedule, slot: datetime, local: datetime) -> str:
+    asked, clock = schedule.asked(slot), local.replace(tzinfo=None)
+    if asked != clock:
+        day = "that day" if asked.date() == clock.date() else f"{asked:%Y-%m-%d}"
+        return f"shifted: {asked:%H:%M} does not exist on {day}"
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        return f"{'second' if local.fold else 'first'} of two {local:%H:%M}"
+    return ""
+
+
+def _schedule(rule: Mapping[str, Json]) -> Schedule:
+    try:
+        return load(rule)
+    except ScheduleError as error:
+        option = f"--{error.key.replace('_', '-')}: " if error.key else ""
+        raise InvalidRequestError(f"{option}{error}") from None
+
+
+def _seconds(text: str) -> float | str:
+    """A plain number is seconds; anything else is left to the schedule to read."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequestError(f"{option}: {text!r} is no moment; write one such as 2024-03-09T00:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
