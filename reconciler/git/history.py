@@ -89,7 +89,7 @@ def advance(
     if fork.commit is None:
         answers = newest(repo, after, {key: paths for key, (paths, _answer) in known.items()})
     else:
-        answers = _above(repo, after, fork.commit, {key: paths for key, (paths, _answer) in known.items()})
+        answers = _above(repo, after, fork.commit, known)
         lost = {
             key: paths
             for key, (paths, answer) in known.items()
@@ -151,14 +151,17 @@ def _until(ids: dict[str, None], stop: str) -> Iterator[str]:
         yield commit
 
 
-def _above(repo: Repository, after: str, fork: str, wanted: Mapping[K, tuple[str, ...]]) -> dict[K, Answer]:
+def _above(
+    repo: Repository, after: str, fork: str, known: Mapping[K, tuple[tuple[str, ...], Answer]]
+) -> dict[K, Answer]:
     """Answers of the scopes that changed between the fork and `after`."""
     steps = list(_steps(repo, after, stop=fork))
     paths = _changed_paths(repo, steps)
     if paths is not None:
-        hits = ((key, [paths[path] for path in scope if path in paths]) for key, scope in wanted.items())
-        return {key: steps[min(numbers)].commit for key, numbers in hits if numbers}
-    root = scopes.build(wanted)
+        untouched = paths.keys().isdisjoint
+        hits = ((key, scope) for key, (scope, _answer) in known.items() if not untouched(scope))
+        return {key: steps[min(paths[path] for path in scope if path in paths)].commit for key, scope in hits}
+    root = scopes.build({key: scope for key, (scope, _answer) in known.items()})
     answers: dict[K, Answer] = {}
     for step in steps:
         answers.update(dict.fromkeys(scopes.touched(repo, root, step.before, step.after), step.commit))
