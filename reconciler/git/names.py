@@ -1,5 +1,8 @@
 """Names and links that a hostile tree may hold, and which of them may touch a disk. Called by checkout."""
 
+import re
+
+_PLAIN = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _IGNORED_BY_HFS = dict.fromkeys(
     (0x200C, 0x200D, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF), ""
 )
@@ -10,6 +13,8 @@ def refusal(name: bytes) -> str | None:
 
     A copy may be moved to another file system, so what any of them reads as `.git` or `..` is refused on all.
     """
+    if _PLAIN.fullmatch(name):
+        return None
     if not name:
         return "an empty name"
     if b"/" in name or b"\0" in name:

@@ -33,13 +33,15 @@ class Repository:
     """One repository, opened by one thread; 1 ms to open, and to be closed when the work at hand is done."""
 
     def __init__(self, location: Location) -> None:
+        self.location = location
         self.git_dir = location.git_dir
         self.common_dir = location.common_dir
         self._config = _read_config(location.common_dir / "config")
         self.work_tree = self._work_tree(location)
         extensions = self._extensions()
         self.format = OBJECT_FORMATS[extensions.get("objectformat", "sha1")]
-        self.refs = Refs(location, reftable=extensions.get("refstorage") == "reftable")
+        self.reftable = extensions.get("refstorage") == "reftable"
+        self.refs = Refs(location, reftable=self.reftable)
         self.objects = Objects(location.common_dir / "objects", self.format)
         self._shallow: frozenset[str] | None = None
 
