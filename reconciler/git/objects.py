@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dulwich.object_format import ObjectFormat
-from dulwich.pack import Pack
+from dulwich.pack import Pack, PackFileDisappeared
 
 from reconciler.model.errors import ReconcilerError, SourceUnavailableError
 
@@ -69,10 +69,14 @@ class Objects:
     def has(self, name: str) -> bool:
         """Whether the object is here."""
         sha = bytes.fromhex(name)
-        if self._in_packs(sha) or any(os.path.isfile(path) for path in self._loose_paths(name)):
-            return True
-        self._scan()
-        return self._in_packs(sha) is not None
+        for _attempt in range(2):
+            try:
+                if self._in_packs(sha) or any(os.path.isfile(path) for path in self._loose_paths(name)):
+                    return True
+            except (FileNotFoundError, PackFileDisappeared):
+                self.close()
+            self._scan()
+        return False
 
     def starting(self, prefix: str) -> set[str]:
         """The names of all objects that begin with a hex prefix of at least two digits."""
@@ -98,7 +102,7 @@ class Objects:
                 if (found := self._in_packs(sha)) is not None:
                     packed, offset = found
                     return packed.read(offset, limit)
-            except FileNotFoundError:
+            except (FileNotFoundError, PackFileDisappeared):
                 # `git gc` replaced the packs: everything is in the new ones.
                 self.close()
             for path in self._loose_paths(sha.hex()):

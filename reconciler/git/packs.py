@@ -11,22 +11,22 @@ _SMALL = 1 << 20
 
 def merge_small(folder: Path, many: int = _MANY) -> None:
     """Write the objects of all small packs into one new pack and drop them, once there are more than `many`."""
-    small = [pack for pack in (folder / "pack").glob("*.pack") if pack.stat().st_size <= _SMALL]
+    small = [file for file in (folder / "pack").glob("*.pack") if file.stat().st_size <= _SMALL]
     if len(small) <= many:
         return
     store = DiskObjectStore(str(folder))
     try:
         merged: dict[bytes, tuple[ShaFile, None]] = {}
-        names = {pack.stem for pack in small}
+        names = {file.stem for file in small}
         for pack in store.packs:
-            if pack.name().decode() in names or Path(pack.data.path).stem in names:
+            if Path(pack.data.path).stem in names:
                 merged.update((item.id, (item, None)) for item in pack.iterobjects())
         made = store.add_objects(list(merged.values()))
         kept = Path(made.data.path).stem if made is not None else ""
     finally:
         store.close()
-    for pack in small:
-        if pack.stem != kept:
+    for file in small:
+        if file.stem != kept:
             # The index first: a pack without one is not looked at.
-            pack.with_suffix(".idx").unlink(missing_ok=True)
-            pack.unlink(missing_ok=True)
+            file.with_suffix(".idx").unlink(missing_ok=True)
+            file.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from dulwich.client import HTTPUnauthorized
 from dulwich.errors import HangupException, NotGitRepository
 from dulwich.object_store import ObjectStoreGraphWalker
 from dulwich.objects import ObjectID
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from reconciler.git import packs
@@ -81,10 +82,10 @@ class _Want:
         """The refs that need to be listed."""
         return [f"refs/heads/{self.branch}".encode() if self.branch else b"HEAD"]
 
-    def choose(self, refs: Mapping[bytes, ObjectID | None], depth: int | None = None) -> list[ObjectID]:
+    def choose(self, refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
         """The ids to ask for, of the refs that are listed."""
         del depth
-        listed = refs.get(self.prefixes()[0])
+        listed = refs.get(Ref(self.prefixes()[0]))
         self.answer = self.commit or (listed.decode("ascii") if listed else None)
         return [ObjectID(self.answer.encode())] if self.answer and not self.has(self.answer) else []
 
@@ -94,7 +95,7 @@ class _Target(Repo):
 
     def get_graph_walker(self, heads: list[ObjectID] | None = None) -> ObjectStoreGraphWalker:
         if heads is None:
-            known = {value for prefix in _HAVES for value in self.refs.as_dict(prefix).values()}
+            known = {value for prefix in _HAVES for value in self.refs.as_dict(Ref(prefix)).values()}
             heads = [value for value in known if value in self.object_store]
         return super().get_graph_walker(heads)
 
@@ -112,7 +113,7 @@ def _transfer(repo: Repository, url: str, want: _Want, timeout: float) -> str:
             client.fetch(path, target, want.choose, progress=deadline.progress, ref_prefix=want.prefixes())
     except ReconcilerError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - see below
         # What protocols, proxies and hostile servers make the library raise is not to be foreseen.
         reason = f"no answer within {timeout:g} s" if deadline.passed else _reason(error)
         raise SourceUnavailableError(f"{_shown(url)}: {reason}", hint="it is tried again") from None

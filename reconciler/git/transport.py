@@ -2,9 +2,9 @@
 
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import urllib3
@@ -17,6 +17,7 @@ from dulwich.client import (
     SubprocessWrapper,
     get_credentials_from_store,
 )
+from dulwich.protocol import Protocol
 
 from reconciler.git.url import Address, parse
 from reconciler.model.errors import SourceUnavailableError
@@ -34,10 +35,11 @@ class Deadline:
         self.passed = False
         self._bytes = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._protocols: list[Protocol] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The time in which the transfer may go on."""
+        """The time in which the transfer may go on; whatever it opened is closed behind it."""
         timer = threading.Timer(self.seconds, self._end)
         timer.daemon = True
         timer.start()
@@ -45,10 +47,15 @@ class Deadline:
             yield
         finally:
             timer.cancel()
+            self._close()
 
     def kills(self, process: subprocess.Popen[bytes]) -> None:
-        """A process that may not outlive the deadline."""
+        """A process that may not outlive the transfer."""
         self._process = process
+
+    def closes(self, protocol: Protocol) -> None:
+        """A conversation that the library leaves open when it fails."""
+        self._protocols.append(protocol)
 
     def count(self, size: int, _direction: str = "") -> None:
         """Called for every piece sent or received. Raises TimeoutError, OverflowError."""
@@ -66,6 +73,16 @@ class Deadline:
         self.passed = True
         if self._process is not None:
             self._process.kill()
+
+    def _close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        for protocol in self._protocols:
+            with suppress(OSError, ValueError):
+                protocol.close()
+        if self._process is not None:
+            with suppress(OSError, ValueError):
+                self._process.communicate()
 
 
 def connect(url: str, deadline: Deadline) -> tuple[GitClient, str]:
@@ -110,8 +127,8 @@ class _OneHost(urllib3.PoolManager):
         self,
         method: str,
         url: str,
-        redirect: bool = True,
-        **options: Any,  # noqa: FBT002 - the signature of urllib3
+        redirect: bool = True,  # noqa: FBT002 - the signature of urllib3
+        **options: Any,
     ) -> urllib3.BaseHTTPResponse:
         to = urlsplit(url)
         if (to.hostname or "").lower() != self._host or to.scheme not in ("https", self._scheme):
@@ -122,10 +139,24 @@ class _OneHost(urllib3.PoolManager):
 def _ssh(url: str, at: Address, deadline: Deadline) -> tuple[GitClient, str]:
     if at.host.startswith("-") or at.user.startswith("-"):
         raise SourceUnavailableError("an ssh host or user may not begin with a dash")
-    client = SSHGitClient(at.host, port=at.port, username=at.user or None, vendor=_Ssh(deadline))
+    client = _SshClient(at.host, port=at.port, username=at.user or None, vendor=_Ssh(deadline))
+    client.deadline = deadline
     # In the scp form a path is relative to the user's home, in a URL it begins at the root.
-    path = at.path if "://" not in url else "/" + at.path
-    return client, path.removeprefix("/") if path.startswith("/~") else path
+    rooted = "://" in url or url.partition("]:" if "[" in url else ":")[2].startswith("/")
+    return client, f"/{at.path}" if rooted else at.path
+
+
+class _SshClient(SSHGitClient):
+    """Says which conversation it opened."""
+
+    deadline: Deadline
+
+    def _connect(
+        self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
+    ) -> tuple[Protocol, Callable[[], bool], IO[bytes] | None]:
+        opened = super()._connect(cmd, path, protocol_version)
+        self.deadline.closes(opened[0])
+        return opened
 
 
 class _Ssh(SSHVendor):
@@ -134,7 +165,7 @@ class _Ssh(SSHVendor):
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
 
-    def run_command(  # noqa: PLR0913 - the signature of dulwich
+    def run_command(  # noqa: PLR0913, PLR0917 - the signature of dulwich
         self,
         host: str,
         command: bytes,
