@@ -1,0 +1,187 @@
+"""The version rule: the newest commit of the first-parent line that changed a scope. Called by the daemon.
+
+The same answer as `git --literal-pathspecs log -1 --first-parent REV -- PATHS`, for many scopes in one pass. Where a
+shallow clone ends before the answer, the answer is CUT, never a guess.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeVar
+
+from reconciler.git import scopes, tree
+from reconciler.git.repository import Repository
+
+K = TypeVar("K", bound=Hashable)
+
+_FEW_COMMITS = 64
+_FEW_PATHS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """History ends before the answer: this clone is shallow."""
+
+    def __str__(self) -> str:
+        """As a version shows it."""
+        return "unknown (shallow)"
+
+
+CUT: Final = Cut()
+Answer = str | Cut | None
+"""A commit; None when no commit of the line ever changed the scope; CUT."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    commit: str | None
+    """Where two first-parent lines meet; None when they do not."""
+    dropped: frozenset[str]
+    """The commits of the old line above it."""
+
+
+def line(repo: Repository, revision: str, limit: int | None = None) -> Iterator[str]:
+    """First-parent ids from a commit on, newest first, at most `limit`."""
+    return islice((step.commit for step in _steps(repo, revision)), limit)
+
+
+def first_parent_contains(repo: Repository, revision: str, commit: str) -> bool:
+    """Whether a commit lies on the first-parent line of a revision."""
+    return any(name == commit for name in line(repo, revision))
+
+
+def commits_between(repo: Repository, before: str, after: str) -> list[str]:
+    """First-parent ids of `after`'s line above its fork from `before`'s, newest first."""
+    fork = _fork(repo, before, after).commit
+    return [step.commit for step in _steps(repo, after, stop=fork)]
+
+
+def newest(repo: Repository, revision: str, wanted: Mapping[K, tuple[str, ...]]) -> dict[K, Answer]:
+    """For each scope the newest commit on the first-parent line that changed one of its paths.
+
+    Paths are literal, from the top, a file or a directory; `.` is everything. One pass, whatever the number of scopes.
+    """
+    answers: dict[K, Answer] = dict.fromkeys(wanted)
+    root = scopes.build(wanted)
+    for step in _steps(repo, revision):
+        if not root.live:
+            break
+        if step.cut:
+            answers.update(dict.fromkeys(root.remaining(), CUT))
+            break
+        for key in scopes.touched(repo, root, step.before, step.after):
+            answers[key] = step.commit
+    return answers
+
+
+def advance(
+    repo: Repository, before: str, after: str, known: Mapping[K, tuple[tuple[str, ...], Answer]]
+) -> dict[K, Answer]:
+    """The answers at `after` that differ from the known ones at `before`.
+
+    The lines are compared at their own fork, not the merge base: a fast-forward to a merge whose first parent is the
+    other side drops the old head from the line. What changed above the fork is newest there; what was last changed
+    at or below the fork stays; the rest is looked for below the fork.
+    """
+    if before == after:
+        return {}
+    fork = _fork(repo, before, after)
+    if fork.commit is None:
+        answers = newest(repo, after, {key: paths for key, (paths, _answer) in known.items()})
+    else:
+        answers = _above(repo, after, fork.commit, known)
+        lost = {
+            key: paths
+            for key, (paths, answer) in known.items()
+            if key not in answers and (answer is CUT or answer in fork.dropped)
+        }
+        if lost:
+            answers.update(newest(repo, fork.commit, lost))
+    return {key: answer for key, answer in answers.items() if answer != known[key][1]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One commit of a first-parent line beside its first parent."""
+
+    commit: str
+    after: str
+    before: str | None
+    """The parent's tree; None for a root."""
+    cut: bool
+    """The clone ends here: what this commit changed is not known."""
+
+
+def _steps(repo: Repository, revision: str, stop: str | None = None) -> Iterator[_Step]:
+    shallow = repo.shallow()
+    commit: str | None = revision
+    tree_id, parents = repo.links(revision)
+    while commit is not None and commit != stop:
+        cut = commit in shallow
+        parent = parents[0] if parents and not cut else None
+        beyond, parents = repo.links(parent) if parent else (None, ())
+        yield _Step(commit, tree_id, beyond, cut)
+        commit, tree_id = parent, beyond or ""
+
+
+def _fork(repo: Repository, before: str, after: str) -> _Fork:
+    """Walk both lines in turn until one meets the other."""
+    if not repo.has(before):
+        return _Fork(None, frozenset())
+    old: dict[str, None] = {}
+    new: dict[str, None] = {}
+    sides = [(line(repo, before), old, new), (line(repo, after), new, old)]
+    while sides:
+        for side in tuple(sides):
+            steps, own, other = side
+            commit = next(steps, None)
+            if commit is None:
+                sides.remove(side)
+            elif commit in other:
+                return _Fork(commit, frozenset(_until(old, commit)))
+            else:
+                own[commit] = None
+    return _Fork(None, frozenset())
+
+
+def _until(ids: dict[str, None], stop: str) -> Iterator[str]:
+    for commit in ids:
+        if commit == stop:
+            return
+        yield commit
+
+
+def _above(
+    repo: Repository, after: str, fork: str, known: Mapping[K, tuple[tuple[str, ...], Answer]]
+) -> dict[K, Answer]:
+    """Answers of the scopes that changed between the fork and `after`."""
+    steps = list(_steps(repo, after, stop=fork))
+    paths = _changed_paths(repo, steps)
+    if paths is not None:
+        untouched = paths.keys().isdisjoint
+        hits = ((key, scope) for key, (scope, _answer) in known.items() if not untouched(scope))
+        return {key: steps[min(paths[path] for path in scope if path in paths)].commit for key, scope in hits}
+    root = scopes.build({key: scope for key, (scope, _answer) in known.items()})
+    answers: dict[K, Answer] = {}
+    for step in steps:
+        answers.update(dict.fromkeys(scopes.touched(repo, root, step.before, step.after), step.commit))
+    return answers
+
+
+def _changed_paths(repo: Repository, steps: list[_Step]) -> dict[str, int] | None:
+    """Every path that changed, folders included, with the number of the newest step that changed it.
+
+    None when there are too many to list: then a pass that knows the scopes costs less.
+    """
+    if len(steps) > _FEW_COMMITS:
+        return None
+    found: dict[str, int] = {}
+    for number, step in enumerate(steps):
+        for path, _old, _new in tree.diff(repo, step.before, step.after):
+            if len(found) > _FEW_PATHS:
+                return None
+            found.setdefault(".", number)
+            while path:
+                found.setdefault(path, number)
+                path = path.rpartition("/")[0]
+    return found

@@ -1,0 +1,74 @@
+"""Branch, tag and HEAD names and the commits behind them, as files or reftable. Called by repository, pins, remote."""
+
+import re
+
+from dulwich.refs import DiskRefsContainer, Ref, RefsContainer, SymrefLoop, check_ref_format
+from dulwich.reftable import ReftableRefsContainer
+
+from reconciler.git.location import Location
+
+_ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HEADS = b"refs/heads/"
+
+
+class Refs:
+    """The refs of one repository as seen from one work tree."""
+
+    def __init__(self, location: Location, *, reftable: bool) -> None:
+        self._files = DiskRefsContainer(str(location.common_dir), str(location.git_dir))
+        self.container: RefsContainer = self._files
+        # The library creates what it misses: only an existing table is opened.
+        if reftable and (location.common_dir / "reftable" / "tables.list").is_file():
+            self.container = ReftableRefsContainer(str(location.common_dir))
+
+    def read(self, name: str) -> str | None:
+        """The id a full ref name (or HEAD) leads to; None when there is none or it is no valid name."""
+        if not valid(name):
+            return None
+        try:
+            _names, value = self.container.follow(_ref(name))
+        except (KeyError, ValueError, OSError, SymrefLoop):
+            return None
+        return value.decode() if value and _ID.fullmatch(value) else None
+
+    def head_branch(self) -> str | None:
+        """The branch that HEAD of this work tree names, born or not; None when detached."""
+        try:
+            value = self.container.read_ref(Ref(b"HEAD"))
+        except (KeyError, ValueError):
+            value = None
+        target = value.removeprefix(b"ref: ").strip() if value and value.startswith(b"ref: ") else b""
+        return target.removeprefix(_HEADS).decode("utf-8", "surrogateescape") if target.startswith(_HEADS) else None
+
+    def under(self, prefix: str) -> dict[str, str]:
+        """Every ref below a full prefix (`refs/x/`) with its id."""
+        found = {}
+        for key in self.container.subkeys(_ref(prefix)):
+            name = prefix + key.decode("utf-8", "surrogateescape")
+            if value := self.read(name):
+                found[name] = value
+        return found
+
+    def remove(self, name: str) -> None:
+        """Drop a ref, loose or packed; nothing happens when there is none."""
+        self.container.remove_if_equals(_ref(name), None)
+
+    def write(self, name: str, value: str) -> None:
+        """Point a ref at an id, whatever it named before."""
+        self.container.set_if_equals(_ref(name), None, value.encode())  # type: ignore[arg-type]
+
+
+def valid(name: str) -> bool:
+    """Whether a full ref name is well-formed, and no option in disguise."""
+    if name == "HEAD":
+        return True
+    return name.startswith("refs/") and "/-" not in name and check_ref_format(_ref(name))
+
+
+def branch_ref(name: str, remote: str | None) -> str:
+    """The full name of a local branch, or of a remote's branch as last fetched."""
+    return f"refs/remotes/{remote}/{name}" if remote else f"refs/heads/{name}"
+
+
+def _ref(name: str) -> Ref:
+    return Ref(name.encode("utf-8", "surrogateescape"))
