@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from reconciler.model.errors import StaleHeadError
@@ -41,8 +41,8 @@ class Entry(NamedTuple):
 
 
 def load(raw: bytes) -> Json:
-    """The inverse of `canonical`."""
-    return _parse(raw.decode("utf-8", "surrogatepass"))
+    """The inverse of `canonical`. Raises TypeError or ValueError for anything else."""
+    return _parse(bytes.decode(raw, "utf-8", "surrogatepass"))
 
 
 def link(previous: str, body: tuple[int, int, str, str, str, str | None], data: bytes) -> str:
@@ -65,8 +65,8 @@ def seal(facts: Sequence[Fact], *, at: datetime, revision: str | None, head: tup
 
 
 def events(entries: Iterable[Entry], at: datetime) -> list[Event]:
-    """The events of entries just sealed, as a later reader gets them: tuples are lists."""
-    utc = moment(instant(at))
+    """The events of entries just sealed, as a later reader gets them: in UTC, tuples are lists."""
+    utc = at.astimezone(UTC)
     return [Event(e.seq, e.type, e.subject, utc, e.revision, load(e.data), e.version, e.hash) for e in entries]
 
 
@@ -153,7 +153,7 @@ class Findings:
 def _fields(expected: Json, raw: bytes) -> str:
     try:
         stored = load(raw)
-    except ValueError:
+    except (TypeError, ValueError):
         return " (it is no JSON)"
     if not isinstance(expected, Mapping) or not isinstance(stored, dict):
         return ""

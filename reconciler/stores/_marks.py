@@ -29,6 +29,7 @@ COUNT = "INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + e
 MARK = "INSERT INTO marks VALUES (?, ?, ?, ?)"
 UNMARK = "DELETE FROM marks WHERE label = ? AND state = ? AND created_at = ? AND seq = ?"
 HELD = "SELECT labels, state, created_at, seq FROM runs WHERE seq = ?"
+HOLD = "SELECT seq, id, deployment, state, final, created_at, trigger, cause, labels, row FROM runs"
 WALK = """
 SELECT created_at, seq FROM marks AS m
 WHERE label = ? AND state = ? AND created_at >= ? AND (created_at, seq) < (?, ?) {also}
@@ -118,16 +119,15 @@ def faults(db: sqlite3.Connection) -> list[str]:
     """Where columns, marks and counts are not what the runs' rows say."""
     found = []
     expected: Counter[tuple[str, str]] = Counter()
-    for *held, raw in db.execute(
-        "SELECT seq, id, deployment, state, final, created_at, trigger, cause, labels, row FROM runs"
-    ):
+    for *held, raw in db.execute(HOLD):
         try:
             values = columns(load(raw))
         except (TypeError, ValueError, KeyError):
-            values = ()
+            found.append(f"run {held[1]}: its row is none of a run")
+            continue
         if values != (*held, raw):
             found.append(f"run {held[1]}: its columns are not those of its row")
-        expected.update(mark[:2] for mark in marks(held[8], held[3], held[5], held[0]))
+        expected.update(mark[:2] for mark in marks(values[8], values[3], values[5], values[0]))
     marked = {
         (label, state): n for label, state, n in db.execute("SELECT label, state, count(*) FROM marks GROUP BY 1, 2")
     }

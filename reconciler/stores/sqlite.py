@@ -34,6 +34,7 @@ PRAGMA temp_store = MEMORY;
 PRAGMA secure_delete = ON;
 """
 
+EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 PAYLOAD = """
 INSERT INTO payloads (digest, kind, seq, content) VALUES (?, ?, ?, ?)
 ON CONFLICT (digest) DO UPDATE SET seq = excluded.seq
@@ -102,9 +103,10 @@ class SqliteStore(SqlLog, Store):
             entries = _chain.seal(facts, at=at, revision=revision, head=head)
             events = _chain.events(entries, at)
             last = head[0] + len(entries)
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", entries)
+            self._db.executemany(EVENT, entries)
             self._db.executemany(PAYLOAD, [(p.digest, p.kind, last, p.content) for p in payloads])
-            self._project(rows)
+            if rows is not NO_ROWS:
+                self._project(rows)
         return events
 
     def _project(self, rows: Rows) -> None:
