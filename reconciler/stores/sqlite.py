@@ -1,0 +1,156 @@
+"""The log in one SQLite file beside the repository: the daemon's store. Called by the daemon through the plug-in rule.
+
+Exactly one connection writes, and only it checkpoints, between appends: SQLite 3.7.0 to 3.51.2 can corrupt a file when
+one connection checkpoints while another commits, and distributions still ship them.
+"""
+# ruff: noqa: D102 - the promise in __init__ says what each method does
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from reconciler.model.errors import StoreError
+from reconciler.model.events import Event, Fact
+from reconciler.model.ids import canonical
+from reconciler.stores import NO_ROWS, Payload, Rows, Store, _chain, _marks, _schema
+from reconciler.stores._errors import explained
+from reconciler.stores._reads import SqlLog
+
+WAIT = 1.0
+"""Seconds to wait for another process's lock before an append is refused."""
+
+PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA journal_size_limit = 16777216;
+PRAGMA mmap_size = 0;
+PRAGMA cache_size = -8192;
+PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = ON;
+"""
+
+EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+PAYLOAD = """
+INSERT INTO payloads (digest, kind, seq, content) VALUES (?, ?, ?, ?)
+ON CONFLICT (digest) DO UPDATE SET seq = excluded.seq
+"""
+DEPLOYMENT = "INSERT INTO deployments VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET row = excluded.row"
+META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+CACHE = "INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value"
+
+
+class SqliteStore(SqlLog, Store):
+    """log.db, open for writing."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        with explained(path):
+            try:
+                # Before SQLite has it open: closing a file drops every POSIX lock this process holds on it.
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise StoreError(f"the log {path} cannot be made: {error.strerror}") from error
+            store = cls(_schema.connect(path, "rw", wait=WAIT), path)
+            try:
+                store._prepare()
+            except BaseException:
+                store._db.close()
+                raise
+        return store
+
+    def _prepare(self) -> None:
+        found = _schema.version(self._db, self._path)
+        for pragma in PRAGMAS.strip().splitlines():
+            self._db.execute(pragma)
+        # Also with nothing to make: a log that cannot be written is told now, not at the first append.
+        with self._transaction():
+            if not found and not _schema.version(self._db, self._path):
+                _schema.create(self._db)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with explained(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # SQLite itself has rolled back after some errors.
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def append(
+        self,
+        facts: Sequence[Fact],
+        *,
+        at: datetime,
+        revision: str | None,
+        expect: int,
+        rows: Rows = NO_ROWS,
+        payloads: Iterable[Payload] = (),
+    ) -> list[Event]:
+        with self._transaction():
+            head = self.head()
+            _chain.guard(expect, head[0])
+            entries = _chain.seal(facts, at=at, revision=revision, head=head)
+            events = _chain.events(entries, at)
+            last = head[0] + len(entries)
+            self._db.executemany(EVENT, entries)
+            self._db.executemany(PAYLOAD, [(p.digest, p.kind, last, p.content) for p in payloads])
+            if rows is not NO_ROWS:
+                self._project(rows)
+        return events
+
+    def _project(self, rows: Rows) -> None:
+        kept = [(name, canonical(row)) for name, row in rows.deployments.items() if row is not None]
+        gone = [(name,) for name, row in rows.deployments.items() if row is None]
+        self._db.executemany(DEPLOYMENT, kept)
+        self._db.executemany("DELETE FROM deployments WHERE name = ?", gone)
+        if rows.runs:
+            _marks.write(self._db, rows.runs.values())
+        self._db.executemany(META, [(key, canonical(value)) for key, value in rows.meta.items()])
+
+    def purge(self, digests: Iterable[str]) -> int:
+        with self._transaction():
+            return self._db.executemany("DELETE FROM payloads WHERE digest = ?", [(d,) for d in digests]).rowcount
+
+    def cache_put(self, kind: str, items: Mapping[str, bytes]) -> None:
+        with self._unsynced(), self._transaction():
+            self._db.executemany(CACHE, [(kind, key, value) for key, value in items.items()])
+
+    def cache_delete(self, kind: str, keys: Iterable[str]) -> None:
+        with self._unsynced(), self._transaction():
+            self._db.executemany("DELETE FROM cache WHERE kind = ? AND key = ?", [(kind, key) for key in keys])
+
+    @contextmanager
+    def _unsynced(self) -> Iterator[None]:
+        """A cache is not worth waiting for the disk; the next append's sync covers it."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
+    def checkpoint(self) -> int:
+        """Move what was appended into the main file, as far as no reader holds it back; the pages left to move.
+
+        PASSIVE waits for nobody. Appends grow the file beside the log until this is called.
+        """
+        with explained(self._path):
+            _, written, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return max(0, int(written) - int(moved))
+
+    def close(self) -> None:
+        # Without waiting for readers; what cannot be moved now stays safe beside the log.
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA busy_timeout = 0")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
