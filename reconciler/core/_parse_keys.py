@@ -1,0 +1,78 @@
+"""The tables of keys: those older files have, those without effect yet, old step names. Called by core/parse's parts."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+NO_EFFECT: Final[dict[str, dict[str, str]]] = {
+    "file": {"automations": "automations have no effect yet"},
+    "deployment": {
+        "triggers": "triggers have no effect yet",
+        "sla": "service levels have no effect yet",
+    },
+    "schedule": {
+        "max_scheduled_runs": "has no effect yet: one slot ahead is known",
+        "catchup": "has no effect yet: missed slots are recorded, not run",
+        "catchup_window": "has no effect yet",
+        "jitter": "has no effect yet",
+    },
+    "concurrency_limit": {"grace_period_seconds": "has no effect yet"},
+    "placeholder": {"secret": "secrets are not resolved yet: a run that needs this one fails"},
+}
+"""Known keys that do nothing yet, by where they stand. Strike an entry when its behaviour arrives."""
+
+_CI = "is continuous integration's business: not run here"
+OLD: Final[dict[str, dict[str, str]]] = {
+    "file": {
+        "build": _CI,
+        "push": _CI,
+        "required_inputs": "is left from a recipe and has no effect",
+    },
+    "deployment": {
+        "build": _CI,
+        "push": _CI,
+        "work_pool_name": "has no effect: write `work_pool: {name: ...}`",
+        "work_queue_name": "has no effect: write it under `work_pool`",
+        "work_queue": "has no effect: write `work_pool: {work_queue_name: ...}`",
+        "job_variables": "has no effect: write it under `work_pool`",
+        "infra_overrides": "has no effect: write `work_pool: {job_variables: ...}`",
+        "infrastructure": "has no effect: the work pool decides",
+        "infrastructure_document_id": "has no effect: the work pool decides",
+        "storage": "has no effect: `pull` says where source comes from",
+        "storage_document_id": "has no effect: `pull` says where source comes from",
+        "manifest_path": "has no effect: `entrypoint` names the flow",
+        "is_schedule_active": "has no effect: write `paused`, or `active` in the schedule",
+        "schedule_active": "has no effect: write `paused`, or `active` in the schedule",
+        "is_paused": "has no effect: write `paused`",
+        "concurrency_options": "has no effect: write `concurrency_limit: {limit: ..., collision_strategy: ...}`",
+        "global_concurrency_limit_id": "has no effect: write `concurrency_limit`",
+        "version_info": "has no effect: it is derived from the commit",
+        "timestamp": "has no effect",
+        "updated": "has no effect",
+    },
+    "schedule": {
+        "max_active_runs": "has no effect: write the deployment's `concurrency_limit`",
+        "flow_run_name": "has no effect: a schedule does not name its runs",
+    },
+}
+"""Keys that other or older tools wrote: accepted, and told."""
+
+_STEPS: Final = ("prefect.deployments.steps.pull.", "prefect.deployments.steps.utility.", "prefect.deployments.steps.")
+_OLD_STEPS: Final = "prefect.projects.steps."
+_RENAMED: Final = {"agit_clone": "git_clone", "git_clone_project": "git_clone"}
+
+
+def step_word(word: str) -> tuple[str, str | None]:
+    """The short word of a step, and a note when its name is an old one."""
+    for prefix in (*_STEPS, _OLD_STEPS):
+        rest = word.removeprefix(prefix)
+        if rest != word and "." not in rest:
+            short = _RENAMED.get(rest, rest)
+            return short, f"an old name: write `{short}`" if prefix == _OLD_STEPS else None
+    return _RENAMED.get(word, word), None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?`, or nothing."""
+    match = difflib.get_close_matches(word[:100], list(known), n=1)
+    return f"; did you mean `{match[0]}`?" if match else ""

@@ -1,0 +1,117 @@
+"""What pydantic found, as a path and a sentence of ours. Called by core/parse."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from reconciler.core._document_marks import Path, clip
+from reconciler.core._document_scalars import Ambiguous
+from reconciler.core._parse_keys import nearest
+from reconciler.model import spec
+from reconciler.model.plan import Json
+
+_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "schedules": spec.Schedule,
+    "concurrency_limit": spec.ConcurrencyLimit,
+    "work_pool": spec.WorkPoolChoice,
+    "metric": spec.MetricQuery,
+    "sla": spec.Sla,
+    "queues": spec.WorkQueue,
+}
+_TRIGGERS: Final[dict[str, type[BaseModel]]] = {
+    "event": spec.EventTrigger,
+    "metric": spec.MetricTrigger,
+    "compound": spec.CompoundTrigger,
+    "sequence": spec.SequenceTrigger,
+}
+_FORMS: Final = {spec.DeploymentSpec: ("schedule",)}
+_TYPES: Final = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_BOUNDS: Final = {
+    "greater_than": ("must be more than {}", "gt"),
+    "greater_than_equal": ("must be {} or more", "ge"),
+    "less_than": ("must be less than {}", "lt"),
+    "less_than_equal": ("must be {} or less", "le"),
+    "string_too_long": ("must have {} characters or less", "max_length"),
+    "too_short": ("must have {} items or more", "min_length"),
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel], data: Json) -> Iterator[tuple[Path, str, bool]]:
+    """Path in the canonical data, message, and whether it is about the key itself; one of each per fault."""
+    for found in error.errors(include_url=False):
+        path = _walk(found["loc"], data, absent=found["type"] == "missing")
+        if found["type"] == "extra_forbidden":
+            yield path, _unknown(path, model, data), True
+        else:
+            yield path, _sentence(found), path[-1:] == ("[key]",)
+
+
+def _walk(loc: tuple[int | str, ...], data: Json, *, absent: bool) -> Path:
+    """The location without the names of union members: only what leads somewhere in the data."""
+    path: list[int | str] = []
+    for position, part in enumerate(loc):
+        leads = (isinstance(data, dict) and part in data) or (
+            isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
+        )
+        if leads:
+            data = data[part]
+            path.append(part)
+        elif absent and position == len(loc) - 1:
+            path.append(part)
+    return tuple(path)
+
+
+def _unknown(path: Path, model: type[BaseModel], data: Json) -> str:
+    for part in path[:-1]:
+        data = data[part]
+        if part in ("triggers", "trigger"):
+            model = spec.EventTrigger
+        elif isinstance(part, str):
+            model = _MODELS.get(part, model)
+        if model in _TRIGGERS.values() and isinstance(data, dict):
+            model = _TRIGGERS.get(str(data.get("type")), model)
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    return "unknown key" + nearest(str(path[-1]), [*known, *_FORMS.get(model, ())])
+
+
+def _sentence(found: Any) -> str:
+    kind, value, context = found["type"], found["input"], found.get("ctx", {})
+    if kind == "missing":
+        return "is required"
+    if kind == "told":
+        return str(context["fault"])
+    if kind in _TYPES:
+        return f"must be {_TYPES[kind]}{_instead(kind, value)}"
+    if kind in _BOUNDS:
+        text, bound = _BOUNDS[kind]
+        return text.format(context[bound])
+    if kind in ("literal_error", "union_tag_invalid"):
+        expected = context.get("expected") or context["expected_tags"]
+        return f"must be one of {expected.replace(' or ', ', ')}{_instead(kind, value)}"
+    return "is not valid here"
+
+
+def _instead(kind: str, value: Json) -> str:
+    """What was found; the value itself only where it is short and its reading is the point."""
+    if isinstance(value, Ambiguous):
+        return f"; `{clip(value, 20)}` is text in YAML 1.2"
+    if value is None:
+        return ", not empty"
+    if isinstance(value, dict):
+        return ", not a mapping"
+    if isinstance(value, (list, tuple)):
+        return ", not a list"
+    if kind == "string_type":
+        return ": put it in quotes"
+    return ", not text" if isinstance(value, str) and kind in _TYPES else ""

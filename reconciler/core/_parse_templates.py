@@ -1,0 +1,130 @@
+"""Placeholders of a spec file: what the file's `variables` give is put in, the rest waits for the run. For core/parse."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.core._document_marks import Path, clip
+from reconciler.core._parse_findings import Findings
+from reconciler.core._parse_keys import NO_EFFECT
+from reconciler.core.template import KEEP, MissingValueError, TemplateError, follow, names, render
+from reconciler.model.plan import Json
+
+TYPED, DATA, JOB, PULL, EVENT, SKIP = "typed", "data", "job", "pull", "event", "skip"
+"""Areas: fields with a type; parameters; job_variables; step inputs; triggers; never rendered."""
+
+_AREAS: Final[dict[str, dict[str, str]]] = {
+    TYPED: {
+        "parameters": DATA,
+        "job_variables": JOB,
+        "pull": SKIP,
+        "build": SKIP,
+        "push": SKIP,
+        "definitions": SKIP,
+        "parameter_openapi_schema": SKIP,
+        "triggers": EVENT,
+    },
+    EVENT: {"parameters": SKIP, "job_variables": JOB},
+}
+_OUTPUTS: Final = frozenset({"directory", "stdout", "stderr"})
+"""What pull steps put out, which later steps may name without their id."""
+_PREFIXES: Final = ("prefect.variables.", "variables.")
+_MOST: Final = 1 << 20
+"""Characters that the variables of one file may expand to."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much more one file may expand to."""
+
+    left: int = _MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Renders the parts of one file."""
+
+    found: Findings
+    variables: Mapping[str, Json]
+    pull: frozenset[str]
+    """Ids of the pull steps."""
+    ci: frozenset[str]
+    """Ids of build and push steps, whose outputs only continuous integration knows."""
+    steps: bool
+    """Whether there are pull steps, or the default one."""
+    builds: bool
+    """Whether there are build or push steps."""
+    budget: Budget
+
+    def resolve(self, value: Json, path: Path, area: str = TYPED) -> Json:
+        """The value with what is known now put in; problems are told at their paths."""
+        if area == SKIP:
+            return value
+        if isinstance(value, str):
+            return self.text(value, path, area) if "{{" in value or "{%" in value else value
+        if isinstance(value, dict):
+            inner = _AREAS.get(area, {})
+            return {k: self.resolve(v, (*path, k), inner.get(k, area)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item, (*path, i), area) for i, item in enumerate(value)]
+        return value
+
+    def text(self, value: str, path: Path, area: str) -> Json:
+        """One text, rendered as far as its area allows."""
+        try:
+            if path[2:] == ("version",) and any(_root(name) in self.ci for name in names(value)):
+                self.found.note(path, "comes from a build step, which CI runs: the source commit is the version")
+                return None
+            return render(value, lambda name: self.look_up(name, path, area))
+        except (TemplateError, MissingValueError) as error:
+            self.found.problem(path, str(error))
+            return value
+
+    def look_up(self, name: str, path: Path, area: str) -> Json:
+        """The value of a name, or KEEP where only the run knows it. Raises MissingValueError and TemplateError."""
+        later = area in (DATA, JOB, PULL)
+        for prefix in _PREFIXES:
+            if name.startswith(prefix):
+                return self.spend(follow(self.variables, name.removeprefix(prefix)))
+        root = _root(name)
+        if name.startswith("prefect.blocks."):
+            raise TemplateError("Prefect's blocks do not exist here: give the value as {{ $NAME }} or as a variable")
+        if later and root == "secret":
+            if root in NO_EFFECT["placeholder"]:
+                self.found.note(path, NO_EFFECT["placeholder"][root])
+            return KEEP
+        if later and (root.startswith("$") or root in self.pull):
+            return KEEP
+        try:
+            return self.spend(follow(self.variables, name))
+        except MissingValueError:
+            return self.outside(name, path, area)
+
+    def outside(self, name: str, path: Path, area: str) -> Json:
+        """A name that no variable answers: a step's output, or missing."""
+        root = _root(name)
+        if area in (DATA, JOB, PULL) and self.steps and root in _OUTPUTS:
+            return KEEP
+        if area == JOB and self.builds:
+            self.found.note(path, "comes from a build step, which CI runs: kept as it is")
+            return KEEP
+        if root in self.ci:
+            raise TemplateError(f"{{{{ {clip(name)} }}}} comes from a build step, which CI runs: it is not known here")
+        if root.startswith("$"):
+            raise TemplateError("the environment is known in a run only: not here, but in pull and parameters")
+        raise TemplateError(
+            f"nothing gives a value for {{{{ {clip(name)} }}}}: add it to `variables`, or a `| default(...)`"
+        )
+
+    def spend(self, value: Json) -> Json:
+        """The value, once it is counted."""
+        size = len(value) if isinstance(value, str) else len(json.dumps(value))
+        self.budget.left -= size
+        if self.budget.left < 0:
+            raise TemplateError(f"the variables of this file expand to over {_MOST:,} characters")
+        return value
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0].partition("[")[0]

@@ -1,0 +1,357 @@
+"""What a spec file may say, field by field, with defaults. Filled by core/parse from normalised data; read by everyone.
+
+These are the canonical forms: core/parse turns the other forms that YAML may take (null, a single mapping, `schedule`)
+into them first, and core/schema tells editors about those.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.plan import Json
+
+_DURATION = re.compile(
+    r"P(?=.)(?:(?P<years>\d{1,9})Y)?(?:(?P<months>\d{1,9})M)?(?:(?P<weeks>\d{1,9})W)?(?:(?P<days>\d{1,9})D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9}(?:\.\d{1,9})?)S)?)?\Z"
+)
+_CLOCK = re.compile(r"(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d(?:\.\d{1,9})?)\Z")
+_UNITS = {
+    "years": 31_536_000,
+    "months": 2_592_000,
+    "weeks": 604_800,
+    "days": 86_400,
+    "hours": 3_600,
+    "minutes": 60,
+    "seconds": 1,
+}
+T = TypeVar("T")
+MAX_NAME = 200
+LABELS = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+}
+CENTURY = 100 * 31_536_000
+"""No duration is longer: seconds."""
+
+
+def seconds(value: float | str) -> float:
+    """A duration in seconds: a number, ISO 8601 (`PT10M`, a month is 30 days, a year 365) or `h:mm:ss`.
+
+    Raises ValueError, with the message to show, for anything else, below zero or over a century.
+    """
+    if isinstance(value, str):
+        match = _DURATION.match(value) or _CLOCK.match(value)
+        if not match:
+            raise ValueError("must be seconds, or an ISO 8601 duration such as PT10M")
+        value = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
+    if not 0 <= value <= CENTURY:
+        raise ValueError("must be between 0 seconds and 100 years")
+    return value
+
+
+def name_fault(name: str) -> str | None:
+    """What is wrong with a name, or None: 1 to 200 printable characters, no `/`, not starting with `-` or `.`."""
+    if not 1 <= len(name) <= MAX_NAME:
+        return f"must have 1 to {MAX_NAME} characters"
+    if not name.isprintable() or name != name.strip():
+        return "must be printable, without spaces at its ends"
+    if "/" in name:
+        return "must not contain `/`"
+    if name[0] in "-.":
+        return "must not start with `-` or `.`"
+    return None
+
+
+def _named(name: str) -> str:
+    return _judged(name, name_fault(name))
+
+
+def _timed(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return _judged(value, "must be seconds, or an ISO 8601 duration such as PT10M")
+    try:
+        seconds(value)
+    except ValueError as error:
+        return _judged(value, str(error))
+    return value
+
+
+def _worded(text: str) -> str:
+    return _judged(text, None if text.strip() else "must not be empty")
+
+
+def _labelled(value: Any) -> Any:
+    return _judged(value, None if isinstance(value, (bool, int, float, str)) else "must be text, a number or a boolean")
+
+
+def _required(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return _judged(value, None if whole or value in ("any", "all") else "must be a count of triggers, any or all")
+
+
+def _judged(value: T, fault: str | None) -> T:
+    if fault:
+        raise PydanticCustomError("told", "{fault}", {"fault": fault})
+    return value
+
+
+Name = Annotated[
+    str, AfterValidator(_named), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME})
+]
+Text = Annotated[str, AfterValidator(_worded), WithJsonSchema({"type": "string", "minLength": 1})]
+Duration = Annotated[Any, AfterValidator(_timed), WithJsonSchema({"type": ["number", "string"], "minimum": 0})]
+"""Seconds, or ISO 8601."""
+Data = dict[str, Json]
+"""Free JSON."""
+Label = Annotated[
+    Any, AfterValidator(_labelled), WithJsonSchema({"type": ["boolean", "number", "string"]})
+]
+Strings = Annotated[tuple[str, ...], Field(strict=False)]
+Labels = Annotated[dict[str, Strings], WithJsonSchema(LABELS)]
+"""Label → the values it may have."""
+
+
+class Words(BaseModel):
+    """The base of every part of a spec: strict types, no unknown keys, frozen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Schedule(Words):
+    """When a deployment runs: exactly one of cron, interval and rrule."""
+
+    cron: Text | None = Field(default=None, description="A cron expression, such as `0 9 * * MON-FRI`.")
+    interval: Duration | None = Field(default=None, description="Seconds, or an ISO 8601 duration such as `PT1H`.")
+    rrule: Text | None = Field(default=None, max_length=6_500, description="An RFC 5545 recurrence rule.")
+    timezone: Text | None = Field(default=None, description="An IANA timezone; UTC unless given.")
+    anchor_date: Text | None = Field(default=None, description="ISO 8601; an interval counts from it.")
+    day_or: bool = Field(default=True, description="Cron: day of month OR day of week where both are restricted.")
+    active: bool = Field(default=True, description="Whether it names slots at all.")
+    parameters: Data = Field(default={}, description="Over the deployment's parameters, key by key.")
+    slug: Name | None = Field(default=None, description="Its identity: keeps its place when the rule changes.")
+    replaces: Name | None = Field(default=None, description="The slug it had before.")
+    max_scheduled_runs: int | None = Field(default=None, gt=0, description="At most so many runs ahead.")
+    catchup: Literal["none", "latest", "all"] = Field(default="none", description="What becomes of missed slots.")
+    catchup_window: Duration | None = Field(default=None, description="How old a missed slot may be; 1 day.")
+    jitter: Duration | None = Field(default=None, description="The most by which runs are spread.")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        given = [word for word in ("cron", "interval", "rrule") if getattr(self, word) is not None]
+        if len(given) != 1:
+            many = f"has {' and '.join(given)}" if given else "has none"
+            _judged(self, f"needs exactly one of cron, interval and rrule; it {many}")
+        return self
+
+    def rule(self) -> Data:
+        """What the spec gives, without what it leaves at its default: JSON."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class ConcurrencyLimit(Words):
+    """How many runs of the deployment may be active at once, and what happens to the others."""
+
+    limit: int = Field(gt=0, le=1_000_000, description="Active runs at once.")
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(default=None, description="ENQUEUE by default.")
+    grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Lease of a slot.")
+
+
+class WorkPoolChoice(Words):
+    """Where the runs of a deployment go."""
+
+    name: Name | None = Field(default=None, description="The work pool; `process` unless given.")
+    work_queue_name: Name | None = Field(default=None, description="The queue; `default` unless given.")
+    job_variables: Data = Field(default={}, description="What the pool is told for each run, such as `env`.")
+
+
+class Step(Words):
+    """One pull step: `- word: {id, requires, inputs...}` in YAML."""
+
+    step: Text
+    """The short word, such as `git_clone`."""
+    id: Name | None = None
+    requires: Strings = ()
+    inputs: Data = {}
+
+
+class _Action(Words):
+    """What triggers of every type have."""
+
+    name: Name | None = Field(default=None, description="Of the automation it makes.")
+    description: str = ""
+    enabled: bool = True
+    parameters: Data | None = Field(default=None, description="May hold Jinja over `event`.")
+    job_variables: Data | None = None
+    schedule_after: Duration = 0
+
+
+class EventTrigger(_Action):
+    """Runs the deployment when events are seen, or are not."""
+
+    type: Literal["event"]
+    expect: Strings = ()
+    after: Strings = ()
+    match: Labels = {}
+    match_related: Annotated[tuple[Labels, ...], Field(strict=False)] = ()
+    for_each: Strings = ()
+    posture: Literal["Reactive", "Proactive"] = "Reactive"
+    threshold: int = Field(default=1, ge=1)
+    within: Duration = 0
+
+
+class MetricQuery(Words):
+    """A measure and the bound it must pass."""
+
+    name: Literal["lateness", "duration", "successes"]
+    threshold: float
+    operator: Literal["<", "<=", ">", ">="]
+    range: Duration = 300
+    firing_for: Duration = 300
+
+
+class MetricTrigger(_Action):
+    """Runs the deployment when a measure passes a bound."""
+
+    type: Literal["metric"]
+    posture: Literal["Metric"] = "Metric"
+    match: Labels = {}
+    match_related: Annotated[tuple[Labels, ...], Field(strict=False)] = ()
+    metric: MetricQuery
+
+
+class CompoundTrigger(_Action):
+    """Runs the deployment when some of several triggers fire."""
+
+    type: Literal["compound"]
+    triggers: Annotated[tuple["Trigger", ...], Field(strict=False, min_length=1)]
+    require: Annotated[Any, AfterValidator(_required), WithJsonSchema({"type": ["integer", "string"]})] = "all"
+    within: Duration | None = None
+
+
+class SequenceTrigger(_Action):
+    """Runs the deployment when several triggers fire in order."""
+
+    type: Literal["sequence"]
+    triggers: Annotated[tuple["Trigger", ...], Field(strict=False, min_length=1)]
+    within: Duration | None = None
+
+
+Trigger = Annotated[
+    EventTrigger | MetricTrigger | CompoundTrigger | SequenceTrigger, Field(discriminator="type")
+]
+
+
+class Sla(Words):
+    """A promise about runs: exactly one of duration, stale_after and within."""
+
+    name: Text
+    severity: Literal["minor", "low", "moderate", "high", "critical"] = "moderate"
+    enabled: bool = True
+    duration: Duration | None = Field(default=None, description="A run completes within so long.")
+    stale_after: Duration | None = Field(default=None, description="A run completes at least so often.")
+    within: Duration | None = Field(default=None, description="A run starts at most so late.")
+
+    @model_validator(mode="after")
+    def _one_promise(self) -> Self:
+        if [self.duration, self.stale_after, self.within].count(None) != 2:  # noqa: PLR2004 - one of three is given
+            _judged(self, "needs exactly one of duration, stale_after and within")
+        return self
+
+
+class DeploymentSpec(Words):
+    """One deployment as its author wrote it, in canonical form."""
+
+    name: Name = Field(description="With the flow's name it makes `flow/deployment`.")
+    flow_name: Name | None = Field(default=None, description="Where the code cannot be read; else it must agree.")
+    entrypoint: Text = Field(max_length=1_000, description="`path/file.py:function`, or `package.module.function`.")
+    path: Text | None = Field(default=None, description="What the entrypoint is relative to.")
+    description: str | None = Field(default=None, description="The flow's docstring unless given.")
+    version: Text | None = Field(default=None, max_length=MAX_NAME, description="A label instead of the commit.")
+    version_type: (
+        Literal["prefect:simple", "vcs:github", "vcs:gitlab", "vcs:bitbucket", "vcs:azuredevops", "vcs:git"] | None
+    ) = Field(default=None, description="Which host made the commit; found out unless given.")
+    tags: Annotated[tuple[Text, ...], Field(strict=False)] = Field(default=(), description="Runs inherit them.")
+    labels: dict[str, Label] = Field(default={}, description="Text, numbers and booleans by name.")
+    paused: bool = Field(default=False, description="Its schedules rest.")
+    schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = ()
+    concurrency_limit: ConcurrencyLimit | None = Field(default=None, description="Runs active at once.")
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(
+        default=None, description="What a run does that finds the limit reached: ENQUEUE unless given."
+    )
+    parameters: Data = Field(default={}, description="Defaults of the flow's parameters.")
+    parameter_openapi_schema: Data | None = Field(default=None, description="Instead of the flow's signature.")
+    enforce_parameter_schema: bool = Field(default=True, description="Refuse parameters that do not fit the schema.")
+    work_pool: WorkPoolChoice = WorkPoolChoice()
+    pull: Annotated[tuple[Step, ...], Field(strict=False)] | None = Field(
+        default=None, description="How the source arrives; this repository at the recorded commit unless given."
+    )
+    triggers: Annotated[tuple[Trigger, ...], Field(strict=False)] = ()
+    sla: Annotated[tuple[Sla, ...], Field(strict=False)] = ()
+
+    @property
+    def limit(self) -> int | None:
+        """Active runs at once, or None for any number."""
+        return self.concurrency_limit.limit if self.concurrency_limit else None
+
+    @property
+    def collision(self) -> str:
+        """`ENQUEUE` or `CANCEL_NEW`."""
+        own = self.concurrency_limit.collision_strategy if self.concurrency_limit else None
+        return own or self.collision_strategy or "ENQUEUE"
+
+
+class WorkQueue(Words):
+    """A prioritised lane of a work pool."""
+
+    name: Name
+    description: str | None = None
+    priority: int = Field(default=1, ge=1, le=1_000_000, description="1 goes first.")
+    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000)
+    paused: bool = False
+
+
+class WorkPool(Words):
+    """A place for runs, declared in git."""
+
+    type: Text = Field(default="process", description="The name of a file in pools/.")
+    description: str | None = None
+    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000)
+    paused: bool = False
+    queues: Annotated[tuple[WorkQueue, ...], Field(strict=False)] = ()
+    job_variables: Data = Field(default={}, description="Defaults of the deployments' job_variables.")
+    base_job_template: Data | None = None
+
+
+class Automation(Words):
+    """When something happens, do something."""
+
+    name: Text
+    description: str = ""
+    enabled: bool = True
+    tags: Strings = ()
+    trigger: Trigger
+    actions: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    actions_on_trigger: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    actions_on_resolve: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+
+
+class SpecDocument(Words):
+    """A whole spec file: the grammar of `specs/*.yaml` and of `prefect.yaml`."""
+
+    name: str | None = Field(default=None, description="Of the project; for people.")
+    description: str | None = None
+    prefect_version: Annotated[
+        Any, AfterValidator(_labelled), WithJsonSchema({"type": ["string", "number", "null"]})
+    ] = Field(default=None, alias="prefect-version", description="Accepted for the sake of existing files.")
+    definitions: Any = Field(default=None, description="A free area for YAML anchors.")
+    variables: Data = Field(default={}, description="Values for `{{ name }}` in this file.")
+    build: Any = Field(default=None, description="Continuous integration's business: not run here.")
+    push: Any = Field(default=None, description="Continuous integration's business: not run here.")
+    pull: Annotated[tuple[Step, ...], Field(strict=False)] | None = Field(
+        default=None, description="For every deployment that gives none of its own."
+    )
+    deployments: Annotated[tuple[DeploymentSpec, ...], Field(strict=False)] = ()
+    work_pools: dict[Name, WorkPool] = Field(default={}, description="Work pools by name.")
+    automations: Annotated[tuple[Automation, ...], Field(strict=False)] = ()
