@@ -1,6 +1,6 @@
 """Calls the flow, within its time, and turns a termination signal into an exception. Called by the run."""
 
-import asyncio
+import importlib
 import inspect
 import os
 import signal
@@ -8,18 +8,11 @@ from collections.abc import Awaitable
 from types import FrameType
 from typing import Any
 
+from reconciler.engine.late import FlowTimeout
 from reconciler.engine.parameters import Arguments
 
 _ASYNC_GRACE_SECONDS = 1.0
 """How long the event loop has to cancel a late coroutine before the signal interrupts whatever blocks it."""
-
-
-class FlowTimeout(BaseException):
-    """The flow took longer than it may. Not an Exception: `except Exception` in user code must not swallow it."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the flow took longer than {seconds:g} s")
-        self.seconds = seconds
 
 
 class Terminated(BaseException):
@@ -34,7 +27,7 @@ def call(flow: Any, arguments: Arguments, limit: float | None) -> Any:
         signal.setitimer(signal.ITIMER_REAL, limit + (_ASYNC_GRACE_SECONDS if is_async else 0))
     try:
         result = flow(*arguments.args, **arguments.kwargs)
-        return asyncio.run(_within(result, limit)) if inspect.isawaitable(result) else result
+        return _await(result, limit) if inspect.isawaitable(result) else result
     finally:
         no_more_timeout()
 
@@ -44,15 +37,9 @@ def no_more_timeout() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-async def _within(result: Awaitable[Any], limit: float | None) -> Any:
-    clock = asyncio.timeout(limit)
-    try:
-        async with clock:
-            return await result
-    except TimeoutError:
-        if limit and clock.expired():
-            raise FlowTimeout(limit) from None
-        raise
+def _await(coroutine: Awaitable[Any], limit: float | None) -> Any:
+    """The event loop is loaded for async flows only: it would make every other fork dearer."""
+    return importlib.import_module("reconciler.engine.loop").run(coroutine, limit)
 
 
 def _late(limit: float) -> None:

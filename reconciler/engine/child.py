@@ -44,7 +44,7 @@ def _redirect(run_dir: Path) -> None:
 
 
 def tidy() -> None:
-    """What a run needs in a warm and in a cold process alike: live output, a word on a crash in C code, a clean argv."""
+    """What a run needs in a warm and in a cold process alike: live output, a word on a crash in C, a clean argv."""
     sys.argv = [""]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper: nobody replaced it yet
     faulthandler.enable()

@@ -2,7 +2,8 @@
 
 A prepared copy is `<folder>/<name>/` and its manifest `<folder>/<name>.json`:
 `{"commit", "tree", "directories", "files": [[path, mode, size, mtime_ns, ino]], "links": [[path, target]], "lfs": []}`.
-The tree id in it was computed from the bytes that were written; that nothing was touched since is checked when it is taken.
+The tree id in it was computed from the bytes that were written; that nothing was touched since is checked when it is
+taken.
 """
 
 import contextlib
@@ -48,8 +49,8 @@ def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) 
 def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:
     """Move a prepared copy of this commit to `target` and answer its manifest; None when there is none.
 
-    A copy is claimed by renaming its manifest away, so two runs never share one. A copy in which a single file is not as
-    it was prepared is removed, and the next one tried.
+    A copy is claimed by renaming its manifest away, so two runs never share one. A copy in which a single file is not
+    as it was prepared is removed, and the next one tried.
     """
     for name, manifest in _prepared(folder, commit, directories):
         claimed = target.parent / f".copy.{os.getpid()}.json"

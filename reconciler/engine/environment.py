@@ -1,4 +1,4 @@
-"""What a run sees of the daemon's environment: an allow-list. Called by the pools (to start a template) and the child."""
+"""What a run sees of the daemon's environment: an allow-list. Called by the pools and by engine/child.py."""
 
 import os
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ def boot_id() -> str:
 
 
 def myself() -> Identity:
-    """This process."""
+    """The process that asks."""
     state = _stat(os.getpid())
     return Identity(os.getpid(), state.started if state else 0, boot_id(), os.getppid())
 
@@ -76,7 +76,7 @@ def _stat(pid: int) -> _Stat | None:
 def claim(run_dir: Path, who: Identity) -> bool:
     """Win the attempt for a process; False when it is taken. Raises OSError when the directory cannot be written."""
     draft = run_dir / f".started.{os.getpid()}"
-    draft.write_text(json.dumps(asdict(who)), encoding="ascii")
+    draft.write_text(json.dumps({name: getattr(who, name) for name in who.__slots__}), encoding="ascii")
     try:
         os.link(draft, run_dir / STARTED)
     except FileExistsError:

@@ -20,7 +20,7 @@ class Arguments(NamedTuple):
 
 
 def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
-    """JSON values, each as what its annotation says. Raises ParameterError naming the first parameter that does not fit."""
+    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit."""
     function = inspect.unwrap(flow)
     takes = inspect.signature(function).parameters
     hints = _hints(function)

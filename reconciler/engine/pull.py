@@ -77,7 +77,7 @@ def _fact(index: int, entry: Mapping[str, Any], began: float) -> dict[str, Any]:
 
 
 def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> None:
-    """One step: its inputs with earlier outputs filled in; its outputs under its id and flat, as later steps name them."""
+    """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat."""
     step = plugins.load(steps, steps.Step, steps.short(entry["step"]))  # type: ignore[type-abstract]
     inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
     context = steps.Context(

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from reconciler.engine.call import FlowTimeout
 from reconciler.engine.journal import LINE_BYTES, Journal
+from reconciler.engine.late import FlowTimeout
 
 _INLINE_BYTES = LINE_BYTES - 4096
 _REPR_CHARACTERS = 2000

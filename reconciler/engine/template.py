@@ -1,8 +1,8 @@
 """The template process: it forks runs, reaps them and records how they ended. Started by a pool through entry.py.
 
-A fresh exec, never a fork of the daemon; one thread; it imports our engine and the standard library, nothing of a
+A fresh exec, never a fork of the daemon; one thread; it imports our engine and the standard library and nothing of a
 repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket; there are no answers: the
-run directory says all. When the daemon goes away the template drains: it waits for its runs, records their ends, and ends.
+run directory says all. When the daemon goes away the template drains: it waits for its runs, records their ends, ends.
 A run's end is the end of all it started: what is left of its session, and every orphan that strayed, is killed.
 """
 
@@ -16,6 +16,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler import plugins, steps
 from reconciler.engine import child, marker
 from reconciler.engine.journal import notify
 from reconciler.engine.linux import adopt_orphans, children
@@ -41,6 +42,9 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
 
     Returns None at that end; in each forked child it returns the run directory and order to run.
     """
+    marker.boot_id()  # asked once, here, for all runs
+    for word in plugins.words(steps):
+        plugins.load(steps, steps.Step, word)  # type: ignore[type-abstract]
     gc.freeze()
     adopt_orphans()
     template = _Template(fd)
