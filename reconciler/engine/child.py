@@ -1,0 +1,50 @@
+"""Makes a freshly forked process as good as a new one, before it becomes a run. Called by the template."""
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+from reconciler.engine import environment
+from reconciler.engine.linux import adopt_orphans
+from reconciler.engine.order import Order
+from reconciler.engine.output import OUTPUT
+
+_FIRST_FREE = 3
+ENTRY = str(Path(__file__).with_name("entry.py"))
+
+
+def settle(run_dir: Path, order: Order) -> None:
+    """A session, descriptors, environment, clock zone and `__main__` of its own; a cold order does not return.
+
+    Random generators need nothing: `random` reseeds itself after a fork, and the template draws no numbers.
+    """
+    os.setsid()
+    adopt_orphans()
+    os.closerange(_FIRST_FREE, os.sysconf("SC_OPEN_MAX"))
+    _redirect(run_dir)
+    environment.apply(order.env)
+    if order.cold:
+        os.execve(sys.executable, [sys.executable, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
+    time.tzset()
+    signal.set_wakeup_fd(-1)
+    sys.modules["__main__"] = ModuleType("__main__")
+
+
+def _redirect(run_dir: Path) -> None:
+    """Standard input is empty; standard output and error go to the end of the output file, from C code too."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(run_dir / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.closerange(_FIRST_FREE, _FIRST_FREE + 2)
+
+
+def tidy() -> None:
+    """What a run needs in a warm and in a cold process alike: live output, a word on a crash in C, a clean argv."""
+    sys.argv = [""]
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper: nobody replaced it yet
+    faulthandler.enable()

@@ -1,0 +1,115 @@
+"""Takes a working copy that was prepared ahead, or lays one out now. Called by git_clone, through the pull.
+
+A prepared copy is `<folder>/<name>/` and its manifest `<folder>/<name>.json`:
+`{"commit", "tree", "directories", "files": [[path, mode, size, mtime_ns, ino]], "links": [[path, target]], "lfs": []}`.
+The tree id in it was computed from the bytes that were written; that nothing was touched since is checked when it is
+taken.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.errors import StepError
+
+Manifest = dict[str, Any]
+
+
+def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any]) -> Manifest:
+    """A working copy of `inputs["commit"]`, restricted to `directories`, at `target`: prepared, or from git now.
+
+    Raises StepError when the order does not say which commit, and what git says when it cannot give it.
+    """
+    commit, directories = inputs.get("commit"), list(inputs.get("directories") or [])
+    if not commit or not inputs.get("git_dir"):
+        raise StepError("git_clone: the commit was not resolved before the run", hint="see `reconciler plan`")
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder and (manifest := take(Path(folder), commit, directories, target)):
+        return manifest
+    return _from_git(Path(inputs["git_dir"]), commit, target, directories)
+
+
+def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -> Manifest:
+    """The cold path: the one place where a run imports our git door, and only then."""
+    checkout = importlib.import_module("reconciler.git.checkout")
+    repository = importlib.import_module("reconciler.git.repository").Repository.open(git_dir)
+    try:
+        manifest: Manifest = checkout.lay_out(repository, commit, target, directories)
+    finally:
+        repository.close()
+    return manifest
+
+
+def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:
+    """Move a prepared copy of this commit to `target` and answer its manifest; None when there is none.
+
+    A copy is claimed by renaming its manifest away, so two runs never share one. A copy in which a single file is not
+    as it was prepared is removed, and the next one tried.
+    """
+    for name, manifest in _prepared(folder, commit, directories):
+        claimed = target.parent / f".copy.{os.getpid()}.json"
+        try:
+            (folder / f"{name}.json").rename(claimed)
+        except FileNotFoundError:
+            continue  # another run was quicker
+        try:
+            (folder / name).rename(target)
+        except OSError:
+            _remove(folder / name)
+            continue
+        finally:
+            claimed.unlink()
+        if untouched(target, manifest):
+            return manifest
+        _remove(target)
+    return None
+
+
+def _prepared(folder: Path, commit: str, directories: Sequence[str]) -> Iterator[tuple[str, Manifest]]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError, ValueError):
+            text = (folder / name).read_bytes()
+            if commit.encode() in text:
+                manifest = json.loads(text)
+                if manifest.get("commit") == commit and sorted(manifest["directories"]) == sorted(directories):
+                    yield name.removesuffix(".json"), manifest
+
+
+def untouched(root: Path, manifest: Manifest) -> bool:
+    """Whether every file and link is the one that was written, unchanged since, and there is nothing else."""
+    try:
+        files = {path: (mode, size, mtime, ino) for path, mode, size, mtime, ino in manifest["files"]}
+        links = dict(manifest["links"])
+        for path, found in _walk(str(root), ""):
+            if stat.S_ISLNK(found.st_mode):
+                if links.pop(path) != os.readlink(root / path):  # noqa: PTH115 - the text, not a path
+                    return False
+            elif files.pop(path) != (found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino):
+                return False
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return not files and not links
+
+
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file and link below a folder, with its lstat; folders themselves count for nothing."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name, entry.stat(follow_symlinks=False)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,29 @@
+"""The one file executed by path, by any Python from 3.11. Called by the pools, and by engine/child.py for a cold start.
+
+`entry.py template` answers launch requests on descriptor 3, `once RUN_DIR` keeps a single run; both fork, and the child
+comes back from `serve` to become the run. `run RUN_DIR` is the run itself, after a cold start.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).absolute().parents[2])
+"""The folder that holds our package: first on the path while our code is imported, then last, behind all else."""
+
+if __name__ == "__main__":
+    known = ROOT in sys.path
+    sys.path.insert(0, ROOT)
+    from reconciler.engine import run, template
+
+    del sys.path[0]
+    if not known:
+        sys.path.append(ROOT)
+    mode, *rest = sys.argv[1:]
+    if mode == "run":
+        run.leave(run.main(Path(rest[0])))
+    os.setsid()
+    os.closerange(4 if mode == "template" else 3, os.sysconf("SC_OPEN_MAX"))
+    chosen = template.serve(3 if mode == "template" else None, [Path(word) for word in rest])
+    if chosen:
+        run.leave(run.main(*chosen))

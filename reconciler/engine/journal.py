@@ -1,0 +1,164 @@
+"""The journal of an attempt: written by the run, read by the daemon, which trusts nothing in it.
+
+One JSON object a line, each with `attempt`, `fact` and `at` (seconds since 1970):
+
+    step       index, step, id, seconds, ok, error        a pull step ended
+    running    commit, tree, interpreter, flow_name, flow_version, git_present    the flow is called now
+    completed  result | result_repr | result_file         the flow returned
+    failed     error {type, message, traceback}, reason | error_file
+    timed_out  seconds                                    the flow took longer than it may
+"""
+
+import contextlib
+import json
+import math
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+JOURNAL = "journal.jsonl"
+SIDE_FILES = frozenset({"result.json", "error.json"})
+LINE_BYTES = 64 * 1024
+_READ_BYTES = 16 * LINE_BYTES
+_ADDRESS_BYTES = 107
+
+_TEXT = (str, type(None))
+_NUMBER = (int, float)
+_SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
+    "step": {"index": (int,), "step": (str,), "id": _TEXT, "seconds": _NUMBER, "ok": (bool,), "error": _TEXT},
+    "running": {
+        "commit": _TEXT,
+        "tree": _TEXT,
+        "interpreter": (str,),
+        "flow_name": (str,),
+        "flow_version": _TEXT,
+        "git_present": (bool,),
+    },
+    "completed": {"result": (object,), "result_repr": _TEXT, "result_file": _TEXT, "note": _TEXT},
+    "failed": {"error": (dict,), "error_file": _TEXT, "reason": _TEXT},
+    "timed_out": {"seconds": _NUMBER},
+}
+_ERROR = {"type": (str,), "message": (str,), "traceback": _TEXT}
+
+
+class Journal:
+    """The writer: each fact is one appended line, and one hint to the daemon that there is something to read."""
+
+    def __init__(self, run_dir: Path, *, run: str, attempt: int, address: str | None) -> None:
+        self._fd = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._run, self._attempt, self._address = run, attempt, address
+
+    def write(self, fact: str, **data: Any) -> None:
+        """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`."""
+        line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
+        if len(line) >= LINE_BYTES:
+            raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
+        os.write(self._fd, line.encode("ascii") + b"\n")
+        notify(self._address, self._run)
+
+
+def notify(address: str | None, run: str) -> None:
+    """Tell the daemon, if it listens, that a run has news: a datagram with the run's id. Never waits, never fails."""
+    if not address:
+        return
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender,
+    ):
+        if len(os.fsencode(address)) <= _ADDRESS_BYTES:
+            sender.sendto(run.encode(), address)
+            return
+        folder, _, name = address.rpartition("/")
+        fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)  # a short way to a long path
+        try:
+            sender.sendto(run.encode(), f"/proc/self/fd/{fd}/{name}")
+        finally:
+            os.close(fd)
+
+
+class Reading(NamedTuple):
+    """What was read: facts in order, the offset to go on from, and how many lines were no facts of this attempt."""
+
+    facts: list[dict[str, Any]]
+    offset: int
+    skipped: int
+
+
+def read(path: Path, offset: int, attempt: int) -> Reading:
+    """The facts behind an offset, at most 1 MiB of them: call again while the offset moves.
+
+    A torn last line waits. Whatever is not a fact of the known shape and of this attempt is counted and skipped; a
+    journal that is no regular file is an empty one.
+    """
+    chunk = _chunk(path, offset)
+    end = chunk.rfind(b"\n") + 1
+    if not end and len(chunk) > LINE_BYTES:
+        return Reading([], offset + len(chunk), 1)
+    facts, skipped = [], 0
+    for line in chunk[:end].splitlines():
+        fact = _fact(line, attempt)
+        if fact is None:
+            skipped += 1
+        else:
+            facts.append(fact)
+    return Reading(facts, offset + end, skipped)
+
+
+def attachment(run_dir: Path, name: str, limit: int) -> Any:
+    """The JSON of a side file that a fact names; None when it is not one of ours, too long or no JSON."""
+    if name not in SIDE_FILES:
+        return None
+    data = _chunk(run_dir / name, 0, limit + 1)
+    return _parse(data) if 0 < len(data) <= limit else None
+
+
+def _chunk(path: Path, offset: int, size: int = _READ_BYTES) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.pread(fd, size, offset) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _fact(line: bytes, attempt: int) -> dict[str, Any] | None:
+    data = _parse(line) if len(line) <= LINE_BYTES else None
+    if not isinstance(data, dict) or data.get("attempt") != attempt or not isinstance(data.get("fact"), str):
+        return None
+    shape, at = _SHAPES.get(data["fact"]), data.get("at")
+    if shape is None or isinstance(at, bool) or not isinstance(at, _NUMBER) or not math.isfinite(at):
+        return None
+    fields = {k: v for k, v in data.items() if k not in {"attempt", "fact", "at"}}
+    if not _fits(fields, shape) or not _fits(fields.get("error") or {}, _ERROR if data["fact"] == "failed" else {}):
+        return None
+    return data
+
+
+def _fits(fields: Any, shape: dict[str, tuple[type, ...]]) -> bool:
+    """Whether every field is known and of its type; any may be absent."""
+    if not isinstance(fields, dict):
+        return True
+    return all(k in shape and isinstance(v, shape[k]) and _plain(v, shape[k]) for k, v in fields.items())
+
+
+def _plain(value: Any, kinds: tuple[type, ...]) -> bool:
+    """JSON's true is no number here."""
+    return not isinstance(value, bool) or bool in kinds or object in kinds
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(data, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None

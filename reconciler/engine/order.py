@@ -1,0 +1,72 @@
+"""What a run is to do: the order the daemon writes into the run directory. Read by the template and the run."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+ORDER = "order.json"
+OUTPUT_BYTES = 64 * 1024 * 1024
+RESULT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One attempt of a run, with everything resolved: a run looks nothing up.
+
+    `pull` is `[{"step", "id", "inputs"}]`; of a git_clone the inputs also hold `git_dir` (whose objects to read),
+    `commit` and `directories`. `due` is an RFC 3339 instant. `limits` may hold `output_bytes` and `result_bytes`.
+    """
+
+    run: str
+    attempt: int
+    entrypoint: str
+    name: str = ""
+    deployment: str | None = None
+    flow_name: str = ""
+    version: str | None = None
+    spec_commit: str | None = None
+    source_commit: str | None = None
+    generation: int = 0
+    due: str | None = None
+    state_dir_copies: str | None = None
+    git_dir: str | None = None
+    pull: tuple[dict[str, Any], ...] = ()
+    path: str | None = None
+    parameters: dict[str, Any]
+    timeout_seconds: float | None = None
+    env: dict[str, str | None]
+    flow: dict[str, Any]
+    limits: dict[str, int]
+    notify: str | None = None
+
+    @property
+    def output_bytes(self) -> int:
+        """How much of the output is kept."""
+        return self.limits.get("output_bytes") or OUTPUT_BYTES
+
+    @property
+    def result_bytes(self) -> int:
+        """The largest result or error kept, as JSON."""
+        return self.limits.get("result_bytes") or RESULT_BYTES
+
+    @property
+    def cold(self) -> bool:
+        """Whether the environment asks for something that only a fresh interpreter can obey."""
+        return any(k.startswith(("PYTHON", "LD_", "MALLOC_", "LC_")) or k == "LANG" for k in self.env)
+
+
+_KNOWN = frozenset(f.name for f in fields(Order))
+
+
+def load(run_dir: Path) -> Order:
+    """The order in a run directory. Raises OSError when there is none, ValueError when it is not one."""
+    data = json.loads((run_dir / ORDER).read_bytes())
+    try:
+        given = {k: v for k, v in data.items() if k in _KNOWN}
+        given["pull"] = tuple(given.get("pull") or ())
+        for mapping in ("parameters", "env", "flow", "limits"):
+            given[mapping] = dict(given.get(mapping) or {})
+        return Order(**given)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{ORDER} is no order: {error}") from None

@@ -1,0 +1,63 @@
+"""Binds a run's parameters to the flow's signature. Called by the run, before the flow is called."""
+
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from reconciler.engine.convert import Misfit, convert
+
+
+class ParameterError(Exception):
+    """The parameters do not fit the flow; the message names the parameter."""
+
+
+class Arguments(NamedTuple):
+    """How to call the flow."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
+    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit."""
+    function = inspect.unwrap(flow)
+    takes = inspect.signature(function).parameters
+    hints = _hints(function)
+    _check_names(takes, given)
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, value in given.items():
+        parameter = takes.get(name)
+        annotation = hints.get(name, Any) if parameter and parameter.kind not in _STARS else Any
+        try:
+            kwargs[name] = convert(value, annotation)
+        except Misfit as error:
+            raise ParameterError(f"parameter {name!r}{error.where}: {error}") from None
+    for name, parameter in takes.items():
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            args.append(kwargs.pop(name, parameter.default))
+    return Arguments(tuple(args), kwargs)
+
+
+_STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _check_names(takes: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> None:
+    plain = {name: p for name, p in takes.items() if p.kind not in _STARS}
+    listed = ", ".join(plain) or "none"
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
+        for name in given:
+            if name not in plain:
+                raise ParameterError(f"parameter {name!r} is not one of the flow's, which are: {listed}")
+    for name, parameter in plain.items():
+        if name not in given and parameter.default is inspect.Parameter.empty:
+            raise ParameterError(f"parameter {name!r} is missing and has no default")
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    """The annotations as objects; those that only a type checker can resolve are left out."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - an annotation is an arbitrary expression
+        return {k: v for k, v in getattr(function, "__annotations__", {}).items() if not isinstance(v, str)}

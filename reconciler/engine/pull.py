@@ -1,0 +1,99 @@
+"""Runs the pull steps of an order, one after the other. Called by the run, before any user code is imported."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reconciler import plugins, steps
+from reconciler.core.template import MissingValueError, TemplateError, follow, render
+from reconciler.engine import copies
+from reconciler.engine.journal import Journal
+from reconciler.engine.order import Order
+from reconciler.model.errors import ReconcilerError, StepError
+
+WORK = "work"
+_ERROR_CHARACTERS = 2000
+
+
+@dataclass(slots=True)
+class Source:
+    """What the steps brought: where the run stands, and the commit and tree of the working copy it stands in."""
+
+    directory: Path
+    outputs: dict[str, Any] = field(default_factory=dict)
+    laid_out: list[tuple[Path, str | None, str | None]] = field(default_factory=list)
+
+    def _here(self) -> tuple[str | None, str | None]:
+        around = (
+            (commit, tree) for target, commit, tree in reversed(self.laid_out) if self.directory.is_relative_to(target)
+        )
+        return next(around, (None, None))
+
+    @property
+    def commit(self) -> str | None:
+        """The commit the run's directory was laid out at; None when no step laid it out."""
+        return self._here()[0]
+
+    @property
+    def tree(self) -> str | None:
+        """The tree computed from the bytes that were written."""
+        return self._here()[1]
+
+
+def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
+    """Run every step in order; each is a fact. Raises StepError at the first that fails: the rest do not run."""
+    work = run_dir / WORK
+    source = Source(work)
+    for index, entry in enumerate(todo.pull):
+        began = time.monotonic()
+        try:
+            _step(entry, todo, source, work)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises fails the run, as a fact
+            what = _words(error)
+            message = f"pull step {index} ({entry['step']}) failed: {what}"
+            journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
+            raise StepError(message) from None
+        journal.write("step", **_fact(index, entry, began), ok=True)
+    work.mkdir(mode=0o700, exist_ok=True)
+    return source
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case ReconcilerError():
+            return error.message
+        case TemplateError() | MissingValueError() | OSError():
+            return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _fact(index: int, entry: Mapping[str, Any], began: float) -> dict[str, Any]:
+    seconds = round(time.monotonic() - began, 6)
+    return {"index": index, "step": entry["step"], "id": entry.get("id"), "seconds": seconds}
+
+
+def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> None:
+    """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat."""
+    step = plugins.load(steps, steps.Step, steps.short(entry["step"]))  # type: ignore[type-abstract]
+    inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
+    context = steps.Context(
+        work=work,
+        directory=source.directory,
+        environment=os.environ,
+        lay_out=partial(_lay_out, todo, source),
+    )
+    outputs = dict(step.act(inputs, context))
+    if entry.get("id"):
+        source.outputs[entry["id"]] = outputs
+    source.outputs.update(outputs)
+    if "directory" in outputs:
+        source.directory = (work / outputs["directory"]).absolute()
+
+
+def _lay_out(todo: Order, source: Source, target: Path, inputs: Mapping[str, Any]) -> None:
+    manifest = copies.lay_out(todo.state_dir_copies, target, inputs)
+    source.laid_out.append((target.absolute(), manifest.get("commit"), manifest.get("tree")))

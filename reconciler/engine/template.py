@@ -1,0 +1,149 @@
+"""The template process: it forks runs, reaps them and records how they ended. Started by a pool through entry.py.
+
+A fresh exec, never a fork of the daemon; one thread; it imports our engine and the standard library and nothing of a
+repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket; there are no answers: the
+run directory says all. When the daemon goes away the template drains: it waits for its runs, records their ends, ends.
+A run's end is the end of all it started: what is left of its session, and every orphan that strayed, is killed.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler import plugins, steps
+from reconciler.engine import child, marker
+from reconciler.engine.journal import notify
+from reconciler.engine.linux import adopt_orphans, children
+from reconciler.engine.order import Order, load
+from reconciler.engine.output import OUTPUT, trim
+
+_REQUEST_BYTES = 64 * 1024
+_TRIM_EVERY_MS = 200
+_REAP_EVERY_MS = 20
+_NO_ORDER = 70
+"""Exit code recorded when the order cannot be read: EX_SOFTWARE."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    run_dir: Path
+    order: Order
+    pidfd: int
+
+
+def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
+    """Launch and reap until the daemon is gone and the last run has ended.
+
+    Returns None at that end; in each forked child it returns the run directory and order to run.
+    """
+    marker.boot_id()  # asked once, here, for all runs
+    for word in plugins.words(steps):
+        plugins.load(steps, steps.Step, word)  # type: ignore[type-abstract]
+    gc.freeze()
+    adopt_orphans()
+    template = _Template(fd)
+    for run_dir in first:
+        if chosen := template.launch(run_dir):
+            return chosen
+    return template.loop()
+
+
+class _Template:
+    def __init__(self, fd: int | None) -> None:
+        self.requests = socket.socket(fileno=fd) if fd is not None else None
+        self.poll = select.poll()
+        if fd is not None:
+            self.poll.register(fd, select.POLLIN)
+        self.runs: dict[int, _Launched] = {}
+        self.strays = False
+
+    def loop(self) -> tuple[Path, Order] | None:
+        while self.requests or self.runs or self.strays:
+            ready = dict(self.poll.poll(self._patience()))
+            self._look_after()
+            for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
+                self._reap(pid)
+            if self.requests and self.requests.fileno() in ready and (chosen := self._answer(self.requests)):
+                return chosen
+        return None
+
+    def _patience(self) -> int | None:
+        if self.strays:
+            return _REAP_EVERY_MS
+        return _TRIM_EVERY_MS if self.runs else None
+
+    def _answer(self, requests: socket.socket) -> tuple[Path, Order] | None:
+        try:
+            message = requests.recv(_REQUEST_BYTES)
+        except OSError:
+            message = b""
+        if message:
+            return self.launch(Path(json.loads(message)["launch"]))
+        self.poll.unregister(requests)
+        requests.close()
+        self.requests = None
+        return None
+
+    def launch(self, run_dir: Path) -> tuple[Path, Order] | None:
+        """Fork the run; in the child, its directory and order."""
+        try:
+            order = load(run_dir)
+        except (OSError, ValueError):
+            if run_dir.is_dir() and marker.bury(run_dir):
+                marker.write_exit(run_dir, code=_NO_ORDER)
+            return None
+        pid = os.fork()
+        if pid == 0:
+            child.settle(run_dir, order)
+            return run_dir, order
+        pidfd = os.pidfd_open(pid)
+        self.poll.register(pidfd, select.POLLIN)
+        self.runs[pid] = _Launched(run_dir, order, pidfd)
+        return None
+
+    def _reap(self, pid: int) -> None:
+        """The run's process has ended: end what is left of it, say how it ended, and only then let its pid go."""
+        run = self.runs.pop(pid)
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # the directory may be gone, or the disk full: then nobody can be told
+            self._record(run, ended)
+        os.waitpid(pid, 0)
+        self.poll.unregister(run.pidfd)
+        os.close(run.pidfd)
+        self._sweep()
+        notify(run.order.notify, run.order.run)
+
+    @staticmethod
+    def _record(run: _Launched, ended: os.waitid_result | None) -> None:
+        """Write the exit status, unless the process was not the one that won the attempt."""
+        trim(run.run_dir / OUTPUT, run.order.output_bytes)
+        won = marker.owner(run.run_dir)
+        if ended and (won.pid == ended.si_pid if won else marker.bury(run.run_dir)):
+            if ended.si_code == os.CLD_EXITED:
+                marker.write_exit(run.run_dir, code=ended.si_status)
+            else:
+                marker.write_exit(run.run_dir, signal=ended.si_status)
+
+    def _look_after(self) -> None:
+        for run in self.runs.values():
+            trim(run.run_dir / OUTPUT, run.order.output_bytes)
+        if self.strays:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Kill the orphans that came to us: a live run keeps its own, so these are of runs that have ended."""
+        strays = [pid for pid in children() if pid not in self.runs]
+        for pid in strays:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        self.strays = bool(strays)

@@ -1,0 +1,55 @@
+"""WORK POOLS: where runs go. The word in `type:` is the name of the file; a new pool is one new file here.
+
+The daemon holds one object per pool. What happens to a run is read from its run directory, so a pool may be thrown away
+and made again at any time: a new one takes over the runs of the old by their directories.
+"""
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ValidationError
+
+
+class Pool(ABC):
+    """A promise to run what lies in a run directory. `Variables` models what a spec may say in `job_variables`."""
+
+    Variables: ClassVar[type[BaseModel]]
+
+    @abstractmethod
+    def launch(self, run_dir: Path) -> None:
+        """Hand an attempt over; twice runs it once. Raises StepError when it cannot be handed over."""
+
+    @abstractmethod
+    def kill(self, run_dir: Path, signal: int) -> None:
+        """Send a signal to every process of an attempt; one that has not started never will. None left is fine."""
+
+    @abstractmethod
+    def alive(self, run_dir: Path) -> bool:
+        """Whether an attempt runs or may still start. After False nothing of it will ever run."""
+
+    @abstractmethod
+    def exit_status(self, run_dir: Path) -> Mapping[str, int | None] | None:
+        """`{"code", "signal"}` of an attempt that ended; None while it lives, and when nobody saw it end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go: attempts that run go on, and their ends are still recorded."""
+
+
+def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with the job variables of a spec, as (path inside them, message)."""
+    known = list(pool.Variables.model_fields)
+    try:
+        pool.Variables.model_validate(job_variables)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False):
+            if problem["type"] != "extra_forbidden":
+                if not (isinstance(problem["input"], str) and "{{" in problem["input"]):
+                    yield problem["loc"], problem["msg"].replace("Input should be", "expected")
+                continue
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; this pool takes {', '.join(known)}"
+            yield problem["loc"], f"unknown job variable{hint}"

@@ -1,0 +1,63 @@
+"""PULL STEPS: how source arrives. The word in the YAML is the name of the file; a new step is one new file here.
+
+A step is a dataclass of its own inputs (each field is followed by a line that documents it) with one `act`. The file needs
+the standard library only, because `act` runs inside the run. The daemon wraps the same class in a strict pydantic model
+(`_check.py`) to check specs and to make their JSON Schema; a run never imports that. So the two halves share one file and
+cannot drift apart.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from reconciler.steps._check import check as check
+    from reconciler.steps._check import schema as schema
+
+LONG = ("prefect.deployments.steps.", "prefect.projects.steps.")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step acts in: the run's private folder, where the run stands, its environment, and how source is laid out."""
+
+    work: Path
+    directory: Path
+    environment: Mapping[str, str]
+    lay_out: Callable[[Path, Mapping[str, Any]], None]
+
+
+class Step(ABC):
+    """One pull step. Its fields are its inputs."""
+
+    TAKES_TEMPLATES_ONLY: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that hold secrets: a spec may only refer to them by `{{ ... }}`, never spell them out."""
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """What is wrong between inputs that are each right: (input, message)."""
+        return ()
+
+    @staticmethod
+    @abstractmethod
+    def act(inputs: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+        """Do it, inside the run, from inputs the daemon has checked and resolved; the outputs.
+
+        An output named `directory` is where the run stands from then on. Raises StepError.
+        """
+
+
+def short(word: str) -> str:
+    """The plug-in word of a step, whose long name from Prefect is known too."""
+    for prefix in LONG:
+        word = word.removeprefix(prefix)
+    return "git_clone" if word in {"agit_clone", "git_clone_project"} else word
+
+
+def __getattr__(name: str) -> Any:
+    """`steps.check` and `steps.schema` need pydantic, which a run does not have."""
+    if name not in {"check", "schema"}:
+        raise AttributeError(f"module 'reconciler.steps' has no attribute {name!r}")
+    return getattr(importlib.import_module("reconciler.steps._check"), name)
