@@ -1,0 +1,177 @@
+"""Classes of a repository that stand for JSON: enums, dataclasses, typed dicts, named tuples, pydantic models.
+
+Called by core/_annotations. Read from the syntax tree; nothing is imported.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core._literals import NotLiteralError, literal
+from reconciler.core._modules import Code, External, Found, dotted
+from reconciler.core._names import Binding, Module, bindings
+from reconciler.model.plan import Json
+
+MAX_BASES = 8
+"""Classes looked at above one class."""
+
+
+class Kind(StrEnum):
+    """What a class is, as far as JSON is concerned."""
+
+    ENUM = "enum"
+    STR_ENUM = "str enum"
+    DATACLASS = "dataclass"
+    TYPED_DICT = "typed dict"
+    NAMED_TUPLE = "named tuple"
+    MODEL = "model"
+
+
+_BASES = {
+    "enum.Enum": Kind.ENUM,
+    "enum.IntEnum": Kind.ENUM,
+    "enum.StrEnum": Kind.STR_ENUM,
+    "typing.TypedDict": Kind.TYPED_DICT,
+    "typing_extensions.TypedDict": Kind.TYPED_DICT,
+    "typing.NamedTuple": Kind.NAMED_TUPLE,
+    "pydantic.BaseModel": Kind.MODEL,
+}
+_DATACLASSES = {"dataclasses.dataclass", "pydantic.dataclasses.dataclass"}
+_AUTO = "enum.auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class with its nearest bases first: the line along which fields are inherited."""
+
+    found: Found
+    node: ast.ClassDef
+    kind: Kind
+    bases: tuple[tuple[ast.ClassDef, Module], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One annotated field: its type and default as written."""
+
+    name: str
+    annotation: ast.expr
+    module: Module
+    default: ast.expr | None
+    required: bool
+
+
+def classify(code: Code, found: Found) -> Class | None:
+    """What the class is; None for one that JSON has no form for."""
+    if not isinstance(found.binding, ast.ClassDef):
+        return None
+    kind: Kind | None = None
+    bases: list[tuple[ast.ClassDef, Module]] = []
+    queue = [(found.binding, found.module)]
+    while queue and len(bases) < MAX_BASES:
+        node, module = queue.pop(0)
+        if any(node is seen for seen, _ in bases):
+            continue
+        bases.append((node, module))
+        kind = kind or (Kind.DATACLASS if _decorated(code, module, node) else None)
+        for base in node.bases:
+            parts = dotted(base)
+            target = code.resolve(module, parts) if parts else None
+            if isinstance(target, External):
+                kind = kind or _BASES.get(target.name)
+            elif isinstance(target, Found) and isinstance(target.binding, ast.ClassDef):
+                queue.append((target.binding, target.module))
+    return Class(found, found.binding, kind, tuple(bases)) if kind else None
+
+
+def _decorated(code: Code, module: Module, node: ast.ClassDef) -> bool:
+    for decorator in node.decorator_list:
+        parts = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        target = code.resolve(module, parts) if parts else None
+        if isinstance(target, External) and target.name in _DATACLASSES:
+            return True
+    return False
+
+
+def values(code: Code, kind: Class) -> list[Json]:
+    """The values of an enum's members, in order. Raises NotLiteralError for one that would have to be run."""
+    found: list[Json] = []
+    for statement in kind.node.body:
+        if not isinstance(statement, ast.Assign):
+            continue
+        for target in statement.targets:
+            if isinstance(target, ast.Name) and not target.id.startswith("_"):
+                found.append(_value(code, kind, target.id, statement.value, found))
+    return found
+
+
+def _value(code: Code, kind: Class, name: str, node: ast.expr, before: list[Json]) -> Json:
+    if not isinstance(node, ast.Call):
+        return literal(node)
+    parts = dotted(node.func)
+    target = code.resolve(kind.found.module, parts) if parts else None
+    if not isinstance(target, External) or target.name != _AUTO:
+        raise NotLiteralError("made by a call")
+    if kind.kind is Kind.STR_ENUM:
+        return name.lower()
+    return 1 + max((value for value in before if isinstance(value, int)), default=0)
+
+
+def members(code: Code, kind: Class) -> list[Member]:
+    """The annotated fields in the order of definition, inherited ones first; the nearest class wins."""
+    found: dict[str, Member] = {}
+    for node, module in reversed(kind.bases):
+        for member in _fields(code, kind.kind, node, module):
+            found[member.name] = member
+    return list(found.values())
+
+
+def _fields(code: Code, kind: Kind, node: ast.ClassDef, module: Module) -> Iterator[Member]:
+    total = not any(k.arg == "total" and isinstance(k.value, ast.Constant) and not k.value.value for k in node.keywords)
+    for statement in node.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        name, annotation = statement.target.id, statement.annotation
+        origin = _origin(code, module, annotation)
+        if name.startswith("_") or name == "model_config" or origin in {"ClassVar", "KW_ONLY"}:
+            continue
+        required = total if kind is Kind.TYPED_DICT else statement.value is None
+        if kind is Kind.TYPED_DICT and origin in {"Required", "NotRequired"}:
+            required = origin == "Required"
+        yield Member(name, annotation, module, statement.value, required)
+
+
+def _origin(code: Code, module: Module, annotation: ast.expr) -> str:
+    """`ClassVar` for `typing.ClassVar[int]`, empty for what is not from outside."""
+    node = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    parts = dotted(node)
+    target = code.resolve(module, parts) if parts else None
+    return target.name.rpartition(".")[2] if isinstance(target, External) else ""
+
+
+def config(kind: Class) -> dict[str, Json]:
+    """The literal entries of pydantic's `model_config`, `class Model(BaseModel, extra="forbid")` included.
+
+    An entry that is no literal is True: it is there.
+    """
+    found: dict[str, Json] = {}
+    for node, _ in reversed(kind.bases):
+        bound = bindings(node.body).get("model_config", [None])[-1]
+        entries = _entries(bound) + [(k.arg, k.value) for k in node.keywords]
+        for name, value in entries:
+            try:
+                found[name or ""] = literal(value)
+            except NotLiteralError:
+                found[name or ""] = True
+    return found
+
+
+def _entries(bound: Binding | None) -> list[tuple[str | None, ast.expr]]:
+    match bound:
+        case ast.Call(keywords=keywords):
+            return [(k.arg, k.value) for k in keywords]
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            return [(str(key.value), value) for key, value in pairs if isinstance(key, ast.Constant)]
+    return []
