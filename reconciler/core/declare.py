@@ -16,7 +16,7 @@ from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Json, Problem, Source
-from reconciler.model.spec import DeploymentSpec, WorkPool
+from reconciler.model.spec import DeploymentSpec
 
 Path = tuple[str | int, ...]
 
@@ -102,10 +102,9 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> Fi
     return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, specs)
 
 
-def _pool(pool: WorkPool) -> dict[str, Json]:
-    data = pool.model_dump(mode="json", exclude_defaults=True)
-    queues = data.pop("queues", ())
-    return {"type": pool.type, **data, "work_queues": {q["name"]: q for q in queues}}
+def _pool(pool: Mapping[str, Json]) -> dict[str, Json]:
+    queues = {q["name"]: q for q in pool.get("queues", ())}
+    return {"type": "process"} | {k: v for k, v in pool.items() if k != "queues"} | {"work_queues": queues}
 
 
 class _Reading:
@@ -143,11 +142,12 @@ class _Reading:
         if facts is None and self.problems:
             return None
         spec = self._spec
-        flow_name = facts.name if facts else spec.flow_name
+        known = facts is not None and facts.name_known
+        flow_name = facts.name if facts and (known or not spec.flow_name) else spec.flow_name
         if flow_name is None:
             self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
             return None
-        if facts and spec.flow_name and spec.flow_name != facts.name:
+        if facts and known and spec.flow_name and spec.flow_name != facts.name:
             self._problem(
                 ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
             )
@@ -176,12 +176,12 @@ class _Reading:
         start = "/".join(p for p in (root or "", self._spec.path or "") if p.strip("./"))
         found = code.flow(self._spec.entrypoint, start)
         if isinstance(found, EntrypointProblem):
-            self._problem(("entrypoint",), str(found.message) + (f" ({found.hint})" if found.hint else ""))
+            self._problem(("entrypoint",), f"{found.message}: {found.hint}" if found.hint else found.message)
             return None
         for note in found.notes:
             self._note(("entrypoint",), note)
         inside = self.source.directories
-        if inside and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside):
+        if inside and found.defines and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside):
             self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
         return found
 

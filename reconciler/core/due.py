@@ -16,6 +16,9 @@ from reconciler.model.state import Deployment, Observed, Scheduled
 GRACE = timedelta(seconds=60)
 """How late a slot may be found and still run."""
 
+MANY = 10_000_000
+"""No stretch counts more slots than this: a year of seconds is 31 million, and nobody asks for that twice."""
+
 Parameters = Callable[[Deployment, dict[str, object]], str]
 """The digest of a deployment's parameters with a schedule's own laid over them."""
 
@@ -84,9 +87,10 @@ def _slots_due(
     first_fresh = now - GRACE
     start = scheduled.accounted
     if scheduled.next_due is not None and scheduled.next_due < first_fresh:
-        missed = schedules.count(rule, start, first_fresh - timedelta(microseconds=1))
-        if missed is not None:
-            facts.append(_stretch(SlotsMissed, deployment, scheduled, missed, "no daemon within the grace of 60 s"))
+        facts += _stretch(
+            SlotsMissed, deployment, scheduled, first_fresh - timedelta(microseconds=1),
+            "nobody looked within the grace of 60 s",
+        )
         start = first_fresh - timedelta(microseconds=1)
     slots = [scheduled.next_due] if _alone(scheduled, now, start) else rule.slots(start, until=now)
     facts += [_run(observed, deployment, scheduled, slot, parameters) for slot in slots if slot]
@@ -104,14 +108,21 @@ def _alone(scheduled: Scheduled, now: datetime, start: datetime) -> bool:
 
 
 def _stretch(
-    kind: type[SlotsSkipped], deployment: Deployment, scheduled: Scheduled,
-    counted: tuple[datetime, datetime, int], reason: str,
-) -> SlotsSkipped:  # fmt: skip
-    first, last, count = counted
-    return kind(
-        deployment=deployment.name, schedule=scheduled.id, first=instant(first), last=instant(last), count=count,
+    kind: type[SlotsSkipped], deployment: Deployment, scheduled: Scheduled, until: datetime, reason: str
+) -> list[Fact]:
+    """The slots after those accounted for, up to `until`, as one fact; none when there are none."""
+    found = schedules.count(schedules.load(scheduled.rule), scheduled.accounted, until, MANY)
+    if found.first is None or found.last is None:
+        return []
+    told = kind(
+        deployment=deployment.name,
+        schedule=scheduled.id,
+        first=instant(found.first),
+        last=instant(found.last),
+        count=found.n,
         reason=reason,
-    )  # fmt: skip
+    )
+    return [told]
 
 
 def _run(
@@ -147,7 +158,5 @@ def skipped(deployment: Deployment, until: datetime, reason: str, *, inactive_on
         first = first_due(scheduled)
         if first is None or first > until:
             continue
-        counted = schedules.count(schedules.load(scheduled.rule), scheduled.accounted, until)
-        if counted is not None:
-            facts.append(_stretch(SlotsSkipped, deployment, scheduled, counted, reason))
+        facts += _stretch(SlotsSkipped, deployment, scheduled, until, reason)
     return facts

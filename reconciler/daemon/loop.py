@@ -52,11 +52,17 @@ class Loop:
     """Decides and appends; owns the ledger."""
 
     def __init__(
-        self, ledger: Ledger, supervisor: Supervisor, clock: Callable[[], datetime], policy: Policy, places: int
+        self,
+        ledger: Ledger,
+        supervisor: Supervisor,
+        clock: Callable[[], datetime],
+        policy: Policy,
+        places: int,
+        inbox: "queue.SimpleQueue[Message]",
     ) -> None:
         self.ledger = ledger
         self.payloads = Payloads(ledger.store)
-        self.inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self.inbox = inbox
         self._supervisor = supervisor
         self._clock = clock
         self._policy = policy
@@ -67,6 +73,9 @@ class Loop:
         self._slot_at: datetime | None = None
         self._slots_known = False
         self._failures = 0
+        self.once = False
+        """Whether to end when git was read and no run is left."""
+        self._looked = False
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -120,7 +129,7 @@ class Loop:
         for answer, value in answers:
             answer.set_result(value)
         self._act(events)
-        return True
+        return not (self.once and self._looked and not self.ledger.observed.runs)
 
     def _failed(self, error: StoreError, messages: list[Message]) -> None:
         """The log cannot be written: nothing happened. People are told; what git and runs say is read again."""
@@ -135,6 +144,7 @@ class Loop:
                 self._supervisor.again(message.run)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
+        self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
         if isinstance(message, Read):
             self._reconcile(message, now)
         elif isinstance(message, Unchanged):

@@ -4,10 +4,11 @@ They are asked at most once an interval, only over https, ssh or a path, and onl
 """
 
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from reconciler.daemon.observe import Elsewhere
-from reconciler.git import history, provenance
+from reconciler.git import history, url
 from reconciler.git import remote as remotes
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
@@ -19,17 +20,22 @@ TIMEOUT = 60.0
 class Mirrors:
     """Resolves sources in other repositories, and says where their objects lie."""
 
-    def __init__(self, folder: Path, base: Path, hosts: frozenset[str], interval: float) -> None:
+    def __init__(self, opened: Callable[[], Repository], folder: Path, hosts: Collection[str], interval: float) -> None:
+        self._opened = opened
         self._folder = folder
-        self._base = base
-        self._hosts = hosts
         self._interval = interval
+        with opened() as repo:
+            self._base = repo.work_tree or repo.git_dir
+            self._hosts = url.own_hosts(repo) | frozenset(hosts)
         self._found: dict[Source, tuple[float, Elsewhere]] = {}
+        self._ours: dict[str, bool] = {}
 
-    @property
-    def followed(self) -> bool:
-        """Whether any repository has to be asked again from time to time."""
-        return bool(self._found)
+    def ours(self, address: str) -> bool:
+        """Whether an address in a spec names this repository."""
+        if address not in self._ours:
+            with self._opened() as repo:
+                self._ours[address] = url.same(address, repo, self._base)
+        return self._ours[address]
 
     def resolve(self, source: Source) -> Elsewhere:
         """The commit of a source now, or as of less than an interval ago. Raises SourceUnavailableError."""
@@ -41,29 +47,29 @@ class Mirrors:
         return place
 
     def git_dir(self, source: Source) -> Path:
-        """Where the objects of a source's repository lie."""
-        return remotes.mirror_path(self._url(source), self._folder)
+        """Where the objects of a source's repository lie, as of its last fetch."""
+        return remotes.mirror_path(self._address(source), self._folder)
 
-    def _url(self, source: Source) -> str:
-        url = source.repository or ""
-        refused = provenance.allowed(url, self._hosts)
+    def _address(self, source: Source) -> str:
+        address = source.repository or ""
+        refused = url.allowed(address, self._hosts)
         if refused:
-            raise SourceUnavailableError(f"{provenance.redact(url)}: {refused}")
-        return url if "://" in url or provenance.host(url) else str((self._base / url).resolve())
+            raise SourceUnavailableError(f"{url.redact(address)}: {refused}")
+        return address if url.host(address) else str(self._base / url.parse(address).path)
 
     def _fetch(self, source: Source) -> Elsewhere:
         path, tip = remotes.mirror(
-            self._url(source), self._folder, source.branch, source.commit, timeout=TIMEOUT
+            self._address(source), self._folder, branch=source.branch, commit=source.commit, timeout=TIMEOUT
         )
         if source.commit:
             return Elsewhere(str(path), source.commit)
         with Repository.open(path, trust_owner=True) as repo:
             found = history.newest(repo, tip, {"": source.directories or (".",)})[""]
         if not isinstance(found, str):
-            raise SourceUnavailableError(f"nothing under {', '.join(source.directories)} in {source.repository}")
+            raise SourceUnavailableError(f"{url.redact(source.repository or '')} has nothing at {source.directories}")
         return Elsewhere(str(path), found)
 
 
 def offline(source: Source) -> Elsewhere:
     """For commands that never use the network."""
-    raise SourceUnavailableError(f"{source.repository} is another repository, and this command stays offline")
+    raise SourceUnavailableError(f"{url.redact(source.repository or '')} is another repository, and this command stays offline")

@@ -3,40 +3,37 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import version
 from reconciler.daemon.config import MIB, Settings, passed_on
-from reconciler.daemon.copies import Copies
+from reconciler.daemon.copies import Copies, Wanted
+from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.state_dir import StateDir
 from reconciler.git import pins
 from reconciler.git.repository import Repository
-from reconciler.model.errors import StepError
+from reconciler.model.errors import SourceUnavailableError, StepError
 from reconciler.model.ids import instant
-from reconciler.model.plan import Json, Source
+from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
 
-PoolOf = Callable[[str], Mapping[str, Json]]
 
 
 class Orders:
-    """Writes orders, keeps pools open, pins commits, prepares working copies."""
+    """Writes orders, keeps pools open, pins commits, has working copies prepared."""
 
-    def __init__(
-        self, state: StateDir, settings: Settings, location: Path, git_dir_of: Callable[[Source], Path], ours: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors) -> None:
         self._state = state
         self._settings = settings
-        self._location = location
-        self._git_dir_of = git_dir_of
-        self._ours = ours
+        self._common = common
+        self._mirrors = mirrors
         self._pools: dict[str, Pool] = {}
-        self._pinned: dict[str, int] = {}
-        self._commits: dict[str, str] = {}
-        self.copies = Copies(state.copies, settings.copies_mib * MIB)
+        self._needed: dict[str, str] = {}
+        self._copies = Copies(state.copies, settings.copies_mib * MIB)
+        self._copies.start()
 
     def make(self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
         """The order of a run's current attempt."""
@@ -54,7 +51,7 @@ class Orders:
             "generation": run.generation,
             "due": instant(run.due),
             "state_dir_copies": str(self._state.copies),
-            "git_dir": str(self._location),
+            "git_dir": str(self._common),
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
@@ -69,11 +66,11 @@ class Orders:
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
         """The pull steps with each clone bound to the recorded commit."""
         if spec.get("pull") is None:
-            return [self._clone({"step": "git_clone", "id": None, "inputs": {}}, Source(version.WHOLE_KIND), run)]
+            return [self._clone({"step": "git_clone", "id": None, "inputs": {}}, Source(SourceKind.WHOLE), run)]
         bound = []
         for step in spec["pull"]:
             if step["step"] in version.CLONES:
-                (source,) = version.sources([step], self._ours)
+                (source,) = version.sources([step], self._mirrors.ours)
                 bound.append(self._clone({**step, "step": "git_clone"}, source, run))
             else:
                 bound.append(dict(step))
@@ -82,7 +79,7 @@ class Orders:
     def _clone(self, step: dict[str, Json], source: Source, run: Run) -> dict[str, Json]:
         inputs = {
             **step["inputs"],
-            "git_dir": str(self._git_dir_of(source)),
+            "git_dir": str(self._git_dir(source)),
             "commit": source.commit or run.source_commit,
             "directories": list(source.directories),
         }
@@ -102,29 +99,45 @@ class Orders:
             self._pools[kind] = plugins.load(pools, Pool, kind)()  # type: ignore[type-abstract]
         return self._pools[kind]
 
+    def _git_dir(self, source: Source) -> Path:
+        return self._mirrors.git_dir(source) if source.repository else self._common
+
     # --- commits that runs need ------------------------------------------------------------------------------------
 
     def pin(self, run: str, commit: str) -> None:
-        """Keep a commit from git gc while a run needs it; checked again before each launch."""
-        self._commits[run] = commit
-        with contextlib.suppress(OSError), Repository.open(self._location, trust_owner=True) as repo:
+        """Keep a commit of this repository from git gc while a run needs it."""
+        self._needed[run] = commit
+        with contextlib.suppress(SourceUnavailableError), self._open() as repo:
             if repo.has(commit):
                 pins.pin(repo, commit)
 
-    def unpin(self, needed: set[str]) -> None:
-        """Let go of every commit that no run needs."""
-        with Repository.open(self._location, trust_owner=True) as repo:
-            for commit in pins.pinned(repo) - needed:
-                pins.unpin(repo, commit)
+    def check(self, order: Mapping[str, Json]) -> None:
+        """Before a launch: the recorded commits are there, or nothing runs. Raises StepError."""
+        for step in order["pull"]:
+            inputs = step["inputs"]
+            if "git_dir" in inputs:
+                with Repository.open(Path(inputs["git_dir"]), trust_owner=True) as repo:
+                    _require(repo, inputs["commit"])
+                self._copies.want(Wanted(Path(inputs["git_dir"]), inputs["commit"], tuple(inputs["directories"])))
+
+    def released(self, run: str) -> None:
+        """A run is over: its commit goes unless another run needs it."""
+        commit = self._needed.pop(run, None)
+        if commit is None or commit in self._needed.values():
+            return
+        with contextlib.suppress(SourceUnavailableError), self._open() as repo:
+            pins.unpin(repo, commit)
+
+    def _open(self) -> Repository:
+        return Repository.open(self._common, trust_owner=True)
 
     def close(self) -> None:
         """Let go of the pools; their runs go on."""
-        self.copies.close()
+        self._copies.close()
         for pool in self._pools.values():
             pool.close()
 
 
-def require(commit: str | None, repo: Repository) -> None:
-    """Raises StepError where the recorded commit is not there: another commit is never run instead."""
-    if commit and not repo.has(commit):
-        raise StepError(f"the recorded commit {commit[:12]} is not in the repository any more")
+def _require(repo: Repository, commit: str | None) -> None:
+    if not commit or not repo.has(commit):
+        raise StepError(f"the recorded commit {(commit or "unknown")[:12]} is not in the repository any more")

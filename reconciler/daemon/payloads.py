@@ -12,7 +12,7 @@ from reconciler.core.report import Report
 from reconciler.model.ids import canonical, digest
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.model.state import Deployment
-from reconciler.stores import Payload, Store
+from reconciler.stores import Kind, Payload, Store
 
 class _Specs(Mapping[str, Mapping[str, Json]]):
     """Specs just read, then those in the store."""
@@ -58,7 +58,7 @@ class Payloads:
         found: Mapping[str, Json] = self.value(name)
         return found
 
-    def keep(self, kind: str, value: Json) -> str:
+    def keep(self, kind: Kind, value: Json) -> str:
         """The digest of a value that the next append stores."""
         name = digest(value)
         if name not in self._kept:
@@ -85,7 +85,8 @@ class Payloads:
         if report.final is None:
             return report
         final = dict(report.final)
-        for key in ("result", "error"):
+        kinds: tuple[Kind, ...] = ("result", "error")
+        for key in kinds:
             if key in final and (report.exit is not None or report.dead):
                 final[key] = self.keep(key, final[key])
         return Report(report.run, report.attempt, report.facts, final, report.exit, report.dead)

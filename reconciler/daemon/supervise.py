@@ -45,6 +45,9 @@ class Launch:
     """The type of its pool."""
 
 
+SIDE_LIMIT = 4 * 1024 * 1024
+"""Bytes of a result or error that are kept."""
+
 FINALS = {"completed", "failed", "timed_out"}
 
 
@@ -164,6 +167,7 @@ class Supervisor:
             keeper = self._orders.pool(pool)
             self._watched[run] = _Watched(attempt, folder, keeper, timeout)
             if not (folder / "started").exists():
+                self._orders.check(order)
                 self._orders.write(folder, order)
                 keeper.launch(folder)
         except (ReconcilerError, OSError) as error:
@@ -194,20 +198,30 @@ class Supervisor:
         watched = self._watched[run]
         if watched.told:
             return
-        facts, watched.offset = journal.read(watched.folder / "journal.jsonl", watched.offset, watched.attempt)
+        status = watched.pool.exit_status(watched.folder)  # asked first: what was written before the end is read below
+        facts = self._new_facts(watched, now)
+        dead = status is None and self._confirmed_dead(watched, now)
+        if facts or status is not None or dead:
+            watched.told = status is not None or dead
+            final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
+            self._post(Report(run, watched.attempt, tuple(facts), final, status, dead))
+        if not watched.told:
+            self._enforce(watched, now)
+
+    def _new_facts(self, watched: _Watched, now: float) -> list[dict[str, Json]]:
+        facts: list[dict[str, Json]] = []
+        while True:
+            read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
+            if read.offset == watched.offset:
+                break
+            watched.offset = read.offset
+            facts += read.facts
         for fact in facts:
             if fact["fact"] in FINALS:
                 watched.final = fact
             elif fact["fact"] == "running":
                 watched.running_since = now
-        status = watched.pool.exit_status(watched.folder)
-        dead = status is None and self._confirmed_dead(watched, now)
-        if facts or status is not None or dead:
-            watched.told = status is not None or dead
-            final = journal.complete(watched.folder, watched.final) if watched.final else None
-            self._post(Report(run, watched.attempt, tuple(facts), final, status, dead))
-        if not watched.told:
-            self._enforce(watched, now)
+        return facts
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):
@@ -224,3 +238,20 @@ class Supervisor:
         if watched.timeout and watched.running_since and now > watched.running_since + watched.timeout + STUCK:
             watched.final = {"fact": "timed_out", "message": f"killed: it ran past its {watched.timeout:g} s"}
             watched.pool.kill(watched.folder, signal.SIGKILL)
+
+
+def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
+    """The final fact with what it keeps in a side file, and one line of message."""
+    found = dict(final)
+    for key in ("result", "error"):
+        name = found.pop(f"{key}_file", None)
+        if name is not None:
+            found[key] = journal.attachment(folder, name, SIDE_LIMIT)
+    if "result_repr" in found:
+        found["result"] = {"repr": found.pop("result_repr")}
+    error = found.get("error")
+    if isinstance(error, dict) and "message" not in found:
+        found["message"] = f"{error.get('type', 'Error')}: {error.get('message', '')}"[:500]
+    if found["fact"] == "timed_out" and "message" not in found:
+        found["message"] = f"it ran longer than its {found.get('seconds', '')} s"
+    return found

@@ -1,8 +1,8 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
-import logging
-import threading
-from collections.abc import Callable
+import contextlib
+import queue
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from reconciler.core.plan import Policy
 from reconciler.daemon import requests
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.loop import Loop, Stop
+from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.observe import Observer, Words
 from reconciler.daemon.orders import Orders
@@ -20,18 +20,12 @@ from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
-from reconciler.git import provenance
 from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
-from reconciler.model.errors import ConflictError
 from reconciler.model.events import BranchTracked
+from reconciler.model.plan import Json
+from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
-
-log = logging.getLogger("reconciler")
-
-CACHE = "specs"
-"""The kind under which the observer's rows are cached in the store."""
-
 
 def clock() -> datetime:
     """Now, aware, in UTC."""
@@ -43,7 +37,7 @@ def words() -> Words:
     return Words(steps.check, _check_schedule, frozenset(plugins.words(pools)))
 
 
-def _check_schedule(rule: dict[str, object]) -> tuple[str, str] | None:
+def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
     try:
         schedules.load(rule)
     except schedules.ScheduleError as error:
@@ -63,6 +57,8 @@ class Daemon:
     supervisor: Supervisor
     server: Server
     store: SqliteStore
+    branch: str
+    """The tracked branch."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
@@ -85,6 +81,16 @@ class Daemon:
             self.store.close()
             self.lock.release()
 
+    def stop_when_idle(self) -> None:
+        """End once git was read and every queued run is over."""
+        self.loop.once = True
+
+    @property
+    def exit_code(self) -> int:
+        """1 when git could not be read or what it says was refused or has problems, else 0."""
+        observed = self.loop.ledger.observed
+        return int(bool(observed.stale or observed.refused or observed.problems))
+
     def stop(self) -> None:
         """Ask the loop to end; safe from any thread and from a signal handler."""
         self.loop.inbox.put(Stop())
@@ -96,43 +102,40 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     def opened() -> Repository:
         return Repository.open(path, trust_owner=settings.allow_owner)
 
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     with opened() as repo:
-        common = repo.common_dir
-        base = repo.work_tree or repo.git_dir
-        named = settings.branch or repo.head_branch()
-        lock = Lock(state, {"branch": named})
+        lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
         ledger = Ledger(store)
         branch = _track(ledger, settings, repo)
-        hosts = frozenset(filter(None, map(provenance.host, repo.remotes().values()))) | set(settings.allow_hosts)
-
-    def ours(url: str) -> bool:
-        with opened() as repo:
-            return provenance.same(url, repo, base)
-
-    mirrors = Mirrors(state.mirrors, base, hosts, settings.interval)
-    observer = Observer(settings.specs, words(), ours, mirrors.resolve)
-    if ledger.observed.revision:
-        observer.restore_from(lambda: store_items(state))
-    orders = Orders(state, settings, common, mirrors, ours)
-    loop_box: list[Loop] = []
-    supervisor = Supervisor(state, orders, lambda report: loop_box[0].inbox.put(report), settings.cancel_grace)
-    policy = Policy(settings.prune_limit, settings.on_rewind)
-    loop = Loop(ledger, supervisor, clock, policy, settings.limit)
-    loop_box.append(loop)
-    tracked = Tracked(opened, branch, settings.remote, settings.interval)
-    looker = Looker(tracked, observer, loop.inbox.put)
+        common = repo.common_dir
+        mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
+        observer = Observer(settings.specs, words(), mirrors.ours, mirrors.resolve)
+        tracked = Tracked(opened, branch, settings.remote, settings.interval)
+        looker = Looker(tracked, observer, inbox.put, Kept(state.log), ledger.observed.revision)
+        watch = Watch(repo, branch, looker.look, remote=settings.remote)
+    supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
+    loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
-    return Daemon(
-        state,
-        lock,
-        loop,
-        looker,
-        Watch(common, branch, looker.look, remote=settings.remote),
-        supervisor,
-        Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who)),
-        store,
-    )
+    server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
+    return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
+
+
+class Kept:
+    """What an earlier daemon kept of its reading, read by another thread than the loop's."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def head(self) -> bytes | None:
+        """The observer's item under the empty key."""
+        with contextlib.closing(Reader.open(self._log)) as reader:
+            return reader.cache_get(CACHE, "")
+
+    def items(self) -> dict[str, bytes]:
+        """All of them."""
+        with contextlib.closing(Reader.open(self._log)) as reader:
+            return reader.cache_items(CACHE)
 
 
 def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:

@@ -4,6 +4,7 @@ The same answer as `git --literal-pathspecs log -1 --first-parent REV -- PATHS`,
 shallow clone ends before the answer, the answer is CUT, never a guess.
 """
 
+import heapq
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -185,3 +186,21 @@ def _changed_paths(repo: Repository, steps: list[_Step]) -> dict[str, int] | Non
                 found.setdefault(path, number)
                 path = path.rpartition("/")[0]
     return found
+
+
+def descends(repo: Repository, revision: str, ancestor: str) -> bool:
+    """Whether `ancestor` can be reached from `revision` by any parents; newest commits are looked at first."""
+    if not repo.has(ancestor):
+        return False
+    seen = {revision}
+    queue = [(-repo.commit(revision).committed_at.timestamp(), revision)]
+    while queue:
+        _age, name = heapq.heappop(queue)
+        if name == ancestor:
+            return True
+        parents = () if name in repo.shallow() else repo.links(name)[1]
+        for parent in parents:
+            if parent not in seen:
+                seen.add(parent)
+                heapq.heappush(queue, (-repo.commit(parent).committed_at.timestamp(), parent))
+    return False

@@ -58,7 +58,7 @@ def mirror(
     """
     if parse(url).scheme == "file":
         return _in_place(Path(parse(url).path), branch, commit)
-    place = _bare(folder / hashlib.sha256(normalise(url).encode()).hexdigest()[:24])
+    place = _bare(mirror_path(url, folder))
     with Repository.open(place) as repo:
         if commit is not None and repo.has(commit):
             repo.links(commit)
@@ -67,6 +67,13 @@ def mirror(
         repo.refs.write(branch_ref(branch, None) if branch else f"refs/reconciler/fetched/{answer}", answer)
     packs.merge_small(place / "objects")
     return place, answer
+
+
+def mirror_path(url: str, folder: Path) -> Path:
+    """Where `mirror` keeps, or opens, the repository at `url`."""
+    if parse(url).scheme == "file":
+        return Path(parse(url).path)
+    return folder / hashlib.sha256(normalise(url).encode()).hexdigest()[:24]
 
 
 @dataclass(slots=True)

@@ -1,0 +1,46 @@
+"""Watch the repository, reconcile, schedule and run: the daemon."""
+
+import logging
+import signal
+import sys
+from typing import Any
+
+import click
+
+from reconciler.cli._place import Place, settings_of
+from reconciler.daemon import state_dir, wiring
+
+
+@click.command("serve")
+@click.option("--once", is_flag=True, help="Reconcile once, run what is due or queued to its end, then exit.")
+@click.option("--branch", metavar="NAME", help="Branch to track; default: the one HEAD named at first start.")
+@click.option("--remote", metavar="NAME", help="Fetch this remote and track its branch; the work tree is left alone.")
+@click.option("--interval", metavar="TIME", help="Time between fetches, such as 30s (default) or 5m.")
+@click.option("--specs", metavar="DIR", help="Directory of spec files (default: specs).")
+@click.option("--prune-limit", metavar="SHARE", help="Share of deployments a revision may prune unasked (0.5).")
+@click.option("--on-rewind", type=click.Choice(["accept", "refuse"]), help="When the branch moves back or aside.")
+@click.option("--limit", metavar="N", help="Runs at once on this host.")
+@click.option("--verbose", "-v", is_flag=True, help="Say more.")
+@click.pass_obj
+def command(obj: dict[str, Any], once: bool, verbose: bool, **flags: Any) -> None:
+    """Watch the repository, reconcile, schedule and run: the daemon.
+
+    Stops on SIGTERM within 5 s and leaves runs alive; the next daemon takes them up again.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    place = Place.of(obj)
+    settings = settings_of(place, flags)
+    state = state_dir.prepare(place.state_root, allow_network_fs=settings.allow_network_fs)
+    daemon = wiring.build(place.repo, state, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+    daemon.start()
+    logging.getLogger("reconciler").info("serving %s, branch %s", place.repo, daemon.branch)
+    if once:
+        daemon.stop_when_idle()
+    daemon.run()
+    sys.exit(daemon.exit_code)
