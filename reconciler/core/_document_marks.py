@@ -1,4 +1,4 @@
-"""Where each value and key of one YAML file stands, through anchors and merges. Made by core/document, asked by parse."""
+"""Where each value and key of a YAML file stands, through anchors and merges. Made by core/document for core/parse."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The problems and notes of one file while it is read, by path; located only at the end. Called by core/parse's parts."""
+"""The problems and notes of one file while it is read, by path; located at the end. Called by core/parse's parts."""
 
 from typing import Final, NamedTuple
 

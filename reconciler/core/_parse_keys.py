@@ -1,4 +1,4 @@
-"""The tables of keys: those older files have, those without effect yet, old step names. Called by core/parse's parts."""
+"""The tables of keys: those older files have, those without effect yet, step names. Called by core/parse's parts."""
 
 import difflib
 from collections.abc import Iterable

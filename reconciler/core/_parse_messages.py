@@ -25,7 +25,7 @@ _TRIGGERS: Final[dict[str, type[BaseModel]]] = {
     "compound": spec.CompoundTrigger,
     "sequence": spec.SequenceTrigger,
 }
-_FORMS: Final = {spec.DeploymentSpec: ("schedule",)}
+_FORMS: Final[dict[type[BaseModel], tuple[str, ...]]] = {spec.DeploymentSpec: ("schedule",)}
 _TYPES: Final = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -43,7 +43,6 @@ _BOUNDS: Final = {
     "less_than": ("must be less than {}", "lt"),
     "less_than_equal": ("must be {} or less", "le"),
     "string_too_long": ("must have {} characters or less", "max_length"),
-    "too_short": ("must have {} items or more", "min_length"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Placeholders of a spec file: what the file's `variables` give is put in, the rest waits for the run. For core/parse."""
+"""Placeholders of a spec file: `variables` are put in, the rest waits for the run. Called by core/parse."""
 
 import json
 from collections.abc import Mapping
@@ -77,16 +77,21 @@ class Templates:
                 self.found.note(path, "comes from a build step, which CI runs: the source commit is the version")
                 return None
             return render(value, lambda name: self.look_up(name, path, area))
-        except (TemplateError, MissingValueError) as error:
+        except TemplateError as error:
             self.found.problem(path, str(error))
-            return value
+        except MissingValueError as error:
+            name = clip(error.name)
+            missing = f"nothing gives a value for {{{{ {name} }}}}: add it to `variables`, or a `| default(...)`"
+            ci = f"{{{{ {name} }}}} comes from a build step, which CI runs: it is not known here"
+            self.found.problem(path, ci if _root(name) in self.ci else missing)
+        return value
 
     def look_up(self, name: str, path: Path, area: str) -> Json:
         """The value of a name, or KEEP where only the run knows it. Raises MissingValueError and TemplateError."""
         later = area in (DATA, JOB, PULL)
         for prefix in _PREFIXES:
             if name.startswith(prefix):
-                return self.spend(follow(self.variables, name.removeprefix(prefix)))
+                return self.spend(self.variable(name.removeprefix(prefix), name))
         root = _root(name)
         if name.startswith("prefect.blocks."):
             raise TemplateError("Prefect's blocks do not exist here: give the value as {{ $NAME }} or as a variable")
@@ -101,6 +106,13 @@ class Templates:
         except MissingValueError:
             return self.outside(name, path, area)
 
+    def variable(self, path: str, name: str) -> Json:
+        """The variable at a path; a missing one is told by the name as written."""
+        try:
+            return follow(self.variables, path)
+        except MissingValueError:
+            raise MissingValueError(name) from None
+
     def outside(self, name: str, path: Path, area: str) -> Json:
         """A name that no variable answers: a step's output, or missing."""
         root = _root(name)
@@ -109,13 +121,9 @@ class Templates:
         if area == JOB and self.builds:
             self.found.note(path, "comes from a build step, which CI runs: kept as it is")
             return KEEP
-        if root in self.ci:
-            raise TemplateError(f"{{{{ {clip(name)} }}}} comes from a build step, which CI runs: it is not known here")
         if root.startswith("$"):
             raise TemplateError("the environment is known in a run only: not here, but in pull and parameters")
-        raise TemplateError(
-            f"nothing gives a value for {{{{ {clip(name)} }}}}: add it to `variables`, or a `| default(...)`"
-        )
+        raise MissingValueError(name)
 
     def spend(self, value: Json) -> Json:
         """The value, once it is counted."""

@@ -4,12 +4,13 @@ Reads libyaml's *events* and composes them itself: a third faster than the libra
 which dies on deep nesting. Composes without marks first; only a file with something to tell is read again with marks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -17,7 +18,6 @@ from yaml.events import (
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
     StreamEndEvent,
 )
 
@@ -117,9 +117,8 @@ def load(data: bytes, file: str, *, limits: Limits = DEFAULT) -> Document:
         return _broken(file, data, f"{error.reason}", _position(raw, int(error.position)))
     except yaml.MarkedYAMLError as error:
         return _broken(file, data, *_syntax(raw, error))
-    return Document(
-        file, raw, value, limits, tuple(composer.faults), False, composer.ambiguous, tuple(composer.lines)
-    )
+    faults, lines = tuple(composer.faults), tuple(composer.lines)
+    return Document(file, raw, value, limits, faults=faults, ambiguous=composer.ambiguous, lines=lines)
 
 
 def _broken(file: str, raw: bytes, message: str, position: Position) -> Document:
@@ -132,8 +131,7 @@ def _checked(data: bytes, limits: Limits) -> bytes:
         raise _FatalError(f"the file has {len(data):,} bytes; {limits.size:,} are allowed", (1, 1))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise _FatalError("the file is UTF-16: save it as UTF-8", (1, 1))
-    if data.startswith(_BOM):
-        data = data[len(_BOM) :]
+    data = data.removeprefix(_BOM)
     nul = data.find(b"\0")
     if nul >= 0:
         raise _FatalError("a NUL byte: the file is not UTF-8 text", _position(data, nul))
@@ -170,7 +168,7 @@ class _Composer:
     """Builds data from events, counting what it costs; with marks it also collects positions and every fault."""
 
     def __init__(self, raw: bytes, limits: Limits, marks: Marks | None) -> None:
-        self.get = CParser(raw).get_event
+        self.get: Callable[[], Any] = CParser(raw).get_event
         self.limits = limits
         self.left = limits.nodes
         self.marks = marks
@@ -209,29 +207,31 @@ class _Composer:
             raise _FatalError(f"over {self.limits.nodes:,} values (aliases expanded)", _at(event))
         if self.marks is not None:
             self.marks.values[tuple(self.path)] = _at(event)
-        kind = type(event)
-        if kind is AliasEvent:
+        if type(event) is AliasEvent:
             return self.alias(event, depth)
         if event.tag is not None:
             self.fault(event, "tags (`!...`) are not read: write the plain value")
-        anchor = event.anchor
-        if anchor is not None:
-            self.open.add(anchor)
-            self.anchored[anchor] = tuple(self.path)
-            if self.marks is not None:
-                self.marks.names[tuple(self.path)] = anchor
+        return self.value(event, depth) if event.anchor is None else self.anchored_value(event, depth)
+
+    def value(self, event: Any, depth: int) -> Json:
+        """A scalar, mapping or list."""
+        kind = type(event)
         if kind is ScalarEvent:
-            value = self.scalar(event)
-        elif depth >= self.limits.depth:
+            return self.scalar(event)
+        if depth >= self.limits.depth:
             raise _FatalError(f"nested over {self.limits.depth} deep", _at(event))
-        elif kind is MappingStartEvent:
-            value = self.mapping(event, depth + 1)
-        else:
-            value = self.sequence(depth + 1)
-        if anchor is not None:
-            self.open.discard(anchor)
-            self.anchors[anchor] = value
-        return value
+        return self.mapping(event, depth + 1) if kind is MappingStartEvent else self.sequence(depth + 1)
+
+    def anchored_value(self, event: Any, depth: int) -> Json:
+        """A value with an anchor, known to aliases once it is complete."""
+        anchor = event.anchor
+        self.open.add(anchor)
+        self.anchored[anchor] = tuple(self.path)
+        if self.marks is not None:
+            self.marks.names[tuple(self.path)] = anchor
+        self.anchors[anchor] = self.value(event, depth)
+        self.open.discard(anchor)
+        return self.anchors[anchor]
 
     def scalar(self, event: Any) -> Json:
         """A scalar's value by the 1.2 core schema."""
@@ -292,12 +292,8 @@ class _Composer:
                     self.marks.keys.setdefault(tuple(path), _at(event))
             if key == "<<" and event.implicit[0]:
                 merged += self.merge(event, depth)
-            elif key is None:
-                node(get(), depth)
-            elif key in result:
-                self.fault(event, f"the key `{clip(key)}` is here twice")
-                path[-1] = "?"
-                node(get(), depth)
+            elif key is None or key in result:
+                self.discard(event, key, depth)
             else:
                 result[key] = node(get(), depth)
             if tracked:
@@ -305,6 +301,13 @@ class _Composer:
         for where, base in merged:
             self.take(result, where, base)
         return result
+
+    def discard(self, event: Any, key: str | None, depth: int) -> None:
+        """Read a value that has no place in the data."""
+        if key is not None:
+            self.fault(event, f"the key `{clip(key)}` is here twice")
+        self.path[-1] = "?"
+        self.node(self.get(), depth)
 
     def key(self, event: Any, start: Any, depth: int) -> str | None:
         """The key that an event gives, or None after noting why it is none."""

@@ -13,6 +13,7 @@ from reconciler.core import _parse_forms as forms
 from reconciler.core._document_marks import Path, Position, clip
 from reconciler.core._document_scalars import Ambiguous
 from reconciler.core._parse_findings import Findings
+from reconciler.core._parse_keys import OLD
 from reconciler.core._parse_messages import explain
 from reconciler.core._parse_steps import CheckStep, Steps, ids, items
 from reconciler.core._parse_templates import PULL, Budget, Templates
@@ -119,7 +120,7 @@ class _Reader:
     def head(self) -> dict[str, Json]:
         """The top level but for its lists; the file's own `pull` is kept for those who inherit it."""
         forms.known(self.top, "file", (), self.found)
-        old = forms.OLD["file"]
+        old = OLD["file"]
         head = {key: value for key, value in self.top.items() if key not in _APART and key not in old}
         head = self.resolved(head, (), {"variables": head["variables"]} if "variables" in head else {})
         self.valid(SpecDocument, head, ())
@@ -145,7 +146,7 @@ class _Reader:
         if not isinstance(raw, dict):
             self.found.problem(path, "a deployment is a mapping")
             return None
-        raw = self.resolved(raw, path, {key: raw[key] for key in raw.keys() & forms.OLD["deployment"].keys()})
+        raw = self.resolved(raw, path, {key: raw[key] for key in raw.keys() & OLD["deployment"].keys()})
         given = forms.deployment(raw, path, self.found)
         if raw.get("pull") is not None:
             given["pull"] = self.read_pull(raw["pull"], (*path, "pull"), raw)
@@ -154,8 +155,9 @@ class _Reader:
             self.found.moved[*path, "pull"] = ("pull",)
         if self.document.ambiguous:
             self.remark_deployment(given, path)
-            given = _plain(given)
         spec = self.valid(DeploymentSpec, given, path)
+        if spec and self.document.ambiguous:
+            spec = DeploymentSpec.model_validate(_plain(given))
         self.schedules(given, spec, path)
         return spec
 
@@ -249,7 +251,8 @@ class _Reader:
         if not self.found.problems and not self.found.faults:
             return set()
         bad = self.found.bad(self.document)
-        faulty = any(f.path[:1] == ("pull",) for f in (*self.found.problems, *self.found.faults))
+        told = [f.path for f in self.found.problems] + [f.path for f in self.found.faults]
+        faulty = any(path[:1] == ("pull",) for path in told)
         heirs = (i for i, raw in enumerate(self.listed()) if isinstance(raw, dict) and raw.get("pull") is None)
         return bad.union(heirs) if faulty else bad
 
@@ -297,7 +300,7 @@ def _readable(rules: Any) -> Iterator[Schedule | None]:
 
 
 def _plain(value: Json) -> Json:
-    """A copy without `Ambiguous` text where the data is free; typed fields are judged before."""
+    """A copy without `Ambiguous` text ; typed fields are judged with it."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

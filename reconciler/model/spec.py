@@ -91,23 +91,23 @@ def _required(value: Any) -> Any:
     return _judged(value, None if whole or value in ("any", "all") else "must be a count of triggers, any or all")
 
 
+def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return _judged(items, None if items else "must not be empty")
+
+
 def _judged(value: T, fault: str | None) -> T:
     if fault:
         raise PydanticCustomError("told", "{fault}", {"fault": fault})
     return value
 
 
-Name = Annotated[
-    str, AfterValidator(_named), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME})
-]
+Name = Annotated[str, AfterValidator(_named), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME})]
 Text = Annotated[str, AfterValidator(_worded), WithJsonSchema({"type": "string", "minLength": 1})]
 Duration = Annotated[Any, AfterValidator(_timed), WithJsonSchema({"type": ["number", "string"], "minimum": 0})]
 """Seconds, or ISO 8601."""
 Data = dict[str, Json]
 """Free JSON."""
-Label = Annotated[
-    Any, AfterValidator(_labelled), WithJsonSchema({"type": ["boolean", "number", "string"]})
-]
+Label = Annotated[Any, AfterValidator(_labelled), WithJsonSchema({"type": ["boolean", "number", "string"]})]
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 Labels = Annotated[dict[str, Strings], WithJsonSchema(LABELS)]
 """Label → the values it may have."""
@@ -129,7 +129,7 @@ class Schedule(Words):
     anchor_date: Text | None = Field(default=None, description="ISO 8601; an interval counts from it.")
     day_or: bool = Field(default=True, description="Cron: day of month OR day of week where both are restricted.")
     active: bool = Field(default=True, description="Whether it names slots at all.")
-    parameters: Data = Field(default={}, description="Over the deployment's parameters, key by key.")
+    parameters: Data = Field(default_factory=dict, description="Over the deployment's parameters, key by key.")
     slug: Name | None = Field(default=None, description="Its identity: keeps its place when the rule changes.")
     replaces: Name | None = Field(default=None, description="The slug it had before.")
     max_scheduled_runs: int | None = Field(default=None, gt=0, description="At most so many runs ahead.")
@@ -163,7 +163,7 @@ class WorkPoolChoice(Words):
 
     name: Name | None = Field(default=None, description="The work pool; `process` unless given.")
     work_queue_name: Name | None = Field(default=None, description="The queue; `default` unless given.")
-    job_variables: Data = Field(default={}, description="What the pool is told for each run, such as `env`.")
+    job_variables: Data = Field(default_factory=dict, description="What the pool is told for each run, such as `env`.")
 
 
 class Step(Words):
@@ -173,7 +173,7 @@ class Step(Words):
     """The short word, such as `git_clone`."""
     id: Name | None = None
     requires: Strings = ()
-    inputs: Data = {}
+    inputs: Data = Field(default_factory=dict)
 
 
 class _Action(Words):
@@ -193,7 +193,7 @@ class EventTrigger(_Action):
     type: Literal["event"]
     expect: Strings = ()
     after: Strings = ()
-    match: Labels = {}
+    match: Labels = Field(default_factory=dict)
     match_related: Annotated[tuple[Labels, ...], Field(strict=False)] = ()
     for_each: Strings = ()
     posture: Literal["Reactive", "Proactive"] = "Reactive"
@@ -216,7 +216,7 @@ class MetricTrigger(_Action):
 
     type: Literal["metric"]
     posture: Literal["Metric"] = "Metric"
-    match: Labels = {}
+    match: Labels = Field(default_factory=dict)
     match_related: Annotated[tuple[Labels, ...], Field(strict=False)] = ()
     metric: MetricQuery
 
@@ -225,7 +225,7 @@ class CompoundTrigger(_Action):
     """Runs the deployment when some of several triggers fire."""
 
     type: Literal["compound"]
-    triggers: Annotated[tuple["Trigger", ...], Field(strict=False, min_length=1)]
+    triggers: Annotated[tuple["Trigger", ...], Field(strict=False), AfterValidator(_some)]
     require: Annotated[Any, AfterValidator(_required), WithJsonSchema({"type": ["integer", "string"]})] = "all"
     within: Duration | None = None
 
@@ -234,13 +234,11 @@ class SequenceTrigger(_Action):
     """Runs the deployment when several triggers fire in order."""
 
     type: Literal["sequence"]
-    triggers: Annotated[tuple["Trigger", ...], Field(strict=False, min_length=1)]
+    triggers: Annotated[tuple["Trigger", ...], Field(strict=False), AfterValidator(_some)]
     within: Duration | None = None
 
 
-Trigger = Annotated[
-    EventTrigger | MetricTrigger | CompoundTrigger | SequenceTrigger, Field(discriminator="type")
-]
+Trigger = Annotated[EventTrigger | MetricTrigger | CompoundTrigger | SequenceTrigger, Field(discriminator="type")]
 
 
 class Sla(Words):
@@ -273,22 +271,24 @@ class DeploymentSpec(Words):
         Literal["prefect:simple", "vcs:github", "vcs:gitlab", "vcs:bitbucket", "vcs:azuredevops", "vcs:git"] | None
     ) = Field(default=None, description="Which host made the commit; found out unless given.")
     tags: Annotated[tuple[Text, ...], Field(strict=False)] = Field(default=(), description="Runs inherit them.")
-    labels: dict[str, Label] = Field(default={}, description="Text, numbers and booleans by name.")
+    labels: dict[str, Label] = Field(default_factory=dict, description="Text, numbers and booleans by name.")
     paused: bool = Field(default=False, description="Its schedules rest.")
-    schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = ()
+    schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(default=(), description="When it runs.")
     concurrency_limit: ConcurrencyLimit | None = Field(default=None, description="Runs active at once.")
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(
         default=None, description="What a run does that finds the limit reached: ENQUEUE unless given."
     )
-    parameters: Data = Field(default={}, description="Defaults of the flow's parameters.")
+    parameters: Data = Field(default_factory=dict, description="Defaults of the flow's parameters.")
     parameter_openapi_schema: Data | None = Field(default=None, description="Instead of the flow's signature.")
     enforce_parameter_schema: bool = Field(default=True, description="Refuse parameters that do not fit the schema.")
-    work_pool: WorkPoolChoice = WorkPoolChoice()
+    work_pool: WorkPoolChoice = Field(default=WorkPoolChoice(), description="Where its runs go.")
     pull: Annotated[tuple[Step, ...], Field(strict=False)] | None = Field(
         default=None, description="How the source arrives; this repository at the recorded commit unless given."
     )
-    triggers: Annotated[tuple[Trigger, ...], Field(strict=False)] = ()
-    sla: Annotated[tuple[Sla, ...], Field(strict=False)] = ()
+    triggers: Annotated[tuple[Trigger, ...], Field(strict=False)] = Field(
+        default=(), description="Events that run it, beside its schedules."
+    )
+    sla: Annotated[tuple[Sla, ...], Field(strict=False)] = Field(default=(), description="Promises about its runs.")
 
     @property
     def limit(self) -> int | None:
@@ -320,7 +320,7 @@ class WorkPool(Words):
     concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000)
     paused: bool = False
     queues: Annotated[tuple[WorkQueue, ...], Field(strict=False)] = ()
-    job_variables: Data = Field(default={}, description="Defaults of the deployments' job_variables.")
+    job_variables: Data = Field(default_factory=dict, description="Defaults of the deployments' job_variables.")
     base_job_template: Data | None = None
 
 
@@ -346,12 +346,12 @@ class SpecDocument(Words):
         Any, AfterValidator(_labelled), WithJsonSchema({"type": ["string", "number", "null"]})
     ] = Field(default=None, alias="prefect-version", description="Accepted for the sake of existing files.")
     definitions: Any = Field(default=None, description="A free area for YAML anchors.")
-    variables: Data = Field(default={}, description="Values for `{{ name }}` in this file.")
+    variables: Data = Field(default_factory=dict, description="Values for `{{ name }}` in this file.")
     build: Any = Field(default=None, description="Continuous integration's business: not run here.")
     push: Any = Field(default=None, description="Continuous integration's business: not run here.")
     pull: Annotated[tuple[Step, ...], Field(strict=False)] | None = Field(
         default=None, description="For every deployment that gives none of its own."
     )
     deployments: Annotated[tuple[DeploymentSpec, ...], Field(strict=False)] = ()
-    work_pools: dict[Name, WorkPool] = Field(default={}, description="Work pools by name.")
+    work_pools: dict[Name, WorkPool] = Field(default_factory=dict, description="Work pools by name.")
     automations: Annotated[tuple[Automation, ...], Field(strict=False)] = ()

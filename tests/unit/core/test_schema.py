@@ -1,0 +1,79 @@
+import json
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from reconciler.cli.schema import command
+from reconciler.core.document import load
+from reconciler.core.schema import json_schema
+
+SCHEMA = json_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def fits(text):
+    return VALIDATOR.is_valid(load(text.encode(), "a.yaml").data)
+
+
+def one(text):
+    return fits(
+        "deployments:\n- name: a\n  entrypoint: a.py:b\n" + "".join(f"  {line}\n" for line in text.splitlines())
+    )
+
+
+def test_it_is_a_schema_with_descriptions_and_no_open_ends():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    deployment = SCHEMA["$defs"]["DeploymentSpec"]
+    assert deployment["additionalProperties"] is False
+    assert SCHEMA["additionalProperties"] is False
+    fields = {k: v for k, v in deployment["properties"].items() if not v.get("deprecated")}
+    assert [k for k, v in fields.items() if "description" not in v and k != "schedule"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "schedules: null",
+        "schedules: {}",
+        "schedules: []",
+        "schedules: {cron: '* * * * *'}",
+        "schedules: [{interval: PT1H, active: '{{ x }}'}]",
+        "schedule: {cron: '* * * * *'}",
+        "tags: '{{ tags }}'",
+        "tags: [a]",
+        "concurrency_limit: 1",
+        "concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}",
+        "pull: null",
+        "pull: []",
+        "pull: {git_clone: {repository: .}}",
+        "pull: [{prefect.deployments.steps.git_clone: null}]",
+        "triggers: [{match_related: {a: b}, expect: x}]",
+        "triggers: {triggers: [{type: event}], require: any}",
+        "labels: {a: 1, b: true, c: x}",
+        "work_pool: {name: null, job_variables: {env: {A: b}}}",
+        "infra_overrides: {a: b}",
+        "paused: '{{ paused }}'",
+    ],
+)
+def test_every_form_fits(text):
+    assert one(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scheduls: []",
+        "schedules: [{crn: x}]",
+        "paused: 1",
+        "pull: [{a: {}, b: {}}]",
+        "work_pool: process",
+        "labels: {a: []}",
+    ],
+)
+def test_what_is_refused_does_not_fit(text):
+    assert not one(text)
+
+
+def test_the_verb_prints_it():
+    assert json.loads(CliRunner().invoke(command).output) == SCHEMA
