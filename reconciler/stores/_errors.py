@@ -75,15 +75,15 @@ def missing_permission(path: Path) -> AccessError | None:
     parent = path.parent
     wal = path.with_name(path.name + "-wal")
     checks = (
-        (parent, os.X_OK, "enter"),
-        (path, os.R_OK, "read"),
-        (wal, os.R_OK, "read"),
-        (parent, os.W_OK, "write in (SQLite keeps its index of the newest changes there)"),
+        (parent, os.X_OK, "enter", ""),
+        (path, os.R_OK, "read", ""),
+        (wal, os.R_OK, "read", ""),
+        (parent, os.W_OK, "write in", ", where SQLite keeps its index of the newest changes"),
     )
-    for place, permission, verb in checks:
+    for place, permission, verb, why in checks:
         if not os.access(place, permission, effective_ids=True) and (place is not wal or wal.exists()):
             return AccessError(
-                f"the log cannot be read: this user may not {verb} {place}",
+                f"the log cannot be read: this user may not {verb} {place}{why}",
                 hint="run this as the user that runs the daemon",
             )
     return None

@@ -57,8 +57,7 @@ def version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Make the tables in one transaction, which the caller ends."""
+    """Make the tables, in the caller's transaction; the caller writes the version."""
     for statement in TABLES.split(";\n"):
         if statement.strip():
             db.execute(statement)
-    db.execute(f"PRAGMA user_version = {SCHEMA}")

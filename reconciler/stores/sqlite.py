@@ -69,10 +69,11 @@ class SqliteStore(SqlLog, Store):
         found = _schema.version(self._db, self._path)
         for pragma in PRAGMAS.strip().splitlines():
             self._db.execute(pragma)
-        # Also with nothing to make: a log that cannot be written is told now, not at the first append.
         with self._transaction():
             if not found and not _schema.version(self._db, self._path):
                 _schema.create(self._db)
+            # Written also when it is there: SQLite opens a read-only file without a word, and no append should meet it.
+            self._db.execute(f"PRAGMA user_version = {_schema.SCHEMA}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

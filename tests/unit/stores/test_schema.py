@@ -1,0 +1,52 @@
+"""Whose file it is, and of which age."""
+
+import sqlite3
+
+import pytest
+
+from reconciler.model.errors import ChainBrokenError, StoreError
+from reconciler.stores import _schema
+from reconciler.stores._reader import Reader
+from reconciler.stores.sqlite import SqliteStore
+
+OPENERS = [SqliteStore.open, Reader.open]
+
+
+def _database(path, sql):
+    db = sqlite3.connect(path)
+    db.executescript(sql)
+    db.close()
+    return path
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        (f"CREATE TABLE x (y); PRAGMA user_version = {_schema.SCHEMA + 1}", "newer reconciler"),
+        ("CREATE TABLE x (y)", "something else"),
+    ],
+)
+def test_a_file_of_another_age_or_kind_is_refused_untouched(tmp_path, opener, sql, says):
+    path = _database(tmp_path / "log.db", sql)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=says):
+        opener(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_a_file_that_is_no_database_is_refused(tmp_path, opener):
+    path = tmp_path / "log.db"
+    path.write_bytes(b"not a database\n" * 200)
+    with pytest.raises(ChainBrokenError, match="damaged"):
+        opener(path)
+
+
+@pytest.mark.parametrize("name", ["a?mode=rw", "b#c", "d%41", "e f", "ü", b"\xff".decode("utf-8", "surrogateescape")])
+def test_every_character_of_a_path_is_itself(tmp_path, name):
+    directory = tmp_path / name
+    directory.mkdir()
+    SqliteStore.open(directory / "log.db").close()
+    assert [entry.name for entry in directory.iterdir()] == ["log.db"]
+    assert Reader.open(directory / "log.db").head()[0] == 0
