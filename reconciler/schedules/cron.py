@@ -119,7 +119,10 @@ def _read(text: str, *, day_or: bool) -> _Expression:
     )
     if len(words) == _UNIX:
         seconds = (0,)
-    finder = None if all(word in "*?" for word in words[2:_UNIX]) else _finder(text, words, day_or=day_or)
+    try:
+        finder = _finder(" ".join(words[2:_UNIX]), day_or=day_or)
+    except _UNREADABLE:
+        raise ScheduleError("cron", f"{quoted(text)} never happens: no such day in any month; correct it") from None
     return _Expression(hours, minutes, seconds, words[1] == "*", finder)
 
 
@@ -155,10 +158,11 @@ def _blame(text: str, words: list[str]) -> ScheduleError:
     return ScheduleError("cron", f"{quoted(text)} mixes what a cron expression cannot mix")
 
 
-def _finder(text: str, words: list[str], *, day_or: bool) -> croniter:
-    try:
-        finder = croniter(f"0 0 {' '.join(words[2:_UNIX])}", datetime(2000, 1, 1), day_or=day_or)  # noqa: DTZ001
-        finder.get_next(datetime)
-    except _UNREADABLE:
-        raise ScheduleError("cron", f"{quoted(text)} never happens: no such day in any month; correct it") from None
+@lru_cache(maxsize=256)
+def _finder(days: str, *, day_or: bool) -> croniter | None:
+    """What finds the days of these three fields; None for every day. Raises a ValueError when there is none."""
+    if all(word in "*?" for word in days.split()):
+        return None
+    finder = croniter(f"0 0 {days}", datetime(2000, 1, 1), day_or=day_or)  # noqa: DTZ001 - local times are naive
+    finder.get_next(datetime)
     return finder
