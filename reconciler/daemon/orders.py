@@ -140,4 +140,4 @@ class Orders:
 
 def _require(repo: Repository, commit: str | None) -> None:
     if not commit or not repo.has(commit):
-        raise StepError(f"the recorded commit {(commit or "unknown")[:12]} is not in the repository any more")
+        raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
