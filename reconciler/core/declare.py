@@ -30,7 +30,6 @@ class Entry:
     digest: str
     source: Source
     pool: str
-    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class FileRead:
     def json(self) -> dict[str, Json]:
         """As kept between starts; without the specs, which the store has."""
         return {
-            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool, e.column] for e in self.entries],
+            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool] for e in self.entries],
             "problems": [p.json() for p in self.problems],
             "notes": [n.json() for n in self.notes],
             "pools": dict(self.pools),
@@ -59,7 +58,7 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     """The inverse of `FileRead.json`."""
     return FileRead(
         file,
-        tuple(Entry(n, line, d, Source.load(s), pool, column) for n, line, d, s, pool, column in data["entries"]),
+        tuple(Entry(name, line, digest, Source.load(s), pool) for name, line, digest, s, pool in data["entries"]),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),
         data["pools"],
@@ -93,9 +92,8 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> Fi
         notes += reading.notes
         if effective is not None and not reading.problems:
             name = f"{effective['flow_name']}/{effective['name']}"
-            line, column = found.locate(parsed.path)
             text = canonical(effective)
-            entry = Entry(name, line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"], column)
+            entry = Entry(name, parsed.line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"])
             entries.append(entry)
             specs[entry.digest] = text
     pools = {name: _pool(pool) for name, pool in found.pools.items()}

@@ -15,6 +15,7 @@ from reconciler.core._checks import RefusedSchemaError, check
 from reconciler.core._messages import Fault, faults
 from reconciler.core._patterns import MAX_WAYS, pattern
 from reconciler.core.arguments import MAX_BYTES
+from reconciler.core._plain import fits
 from reconciler.model.plan import Json
 
 MAX_SCHEMA_BYTES = 262_144
@@ -117,6 +118,8 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
     """
     if partial and not values:
         return []
+    if fits(schema, values, partial=partial) and _is_small(values):
+        return []
     try:
         text = json.dumps(dict(values), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -134,6 +137,14 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
         return _faults(validator, json.loads(text), partial=partial)
     finally:
         _left.reset(token)
+
+
+def _is_small(values: Mapping[str, Json]) -> bool:
+    """Whether the values are JSON of a size that needs no limits."""
+    try:
+        return len(json.dumps(dict(values), allow_nan=False)) <= MAX_BYTES // 4
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _faults(validator: Any, values: Json, *, partial: bool) -> list[Fault]:
