@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one case, one line
 from pathlib import Path
 
 import pytest
@@ -328,6 +329,11 @@ def test_faulty_deployments_leave_their_siblings_alone():
         (6, "deployments[4].name"),
     ]
     assert not found.broken
+
+
+def test_the_name_of_a_held_deployment_is_the_rendered_one():
+    found = read("variables: {env: prod}\ndeployments:\n- {name: 'x-{{ env }}', flow_name: 5, entrypoint: x:y}\n")
+    assert (found.deployments[0].name, found.deployments[0].flow_name) == ("x-prod", None)
 
 
 def test_all_schedules_are_judged_even_when_the_deployment_has_other_faults():
