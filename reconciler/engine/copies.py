@@ -80,9 +80,10 @@ def _prepared(folder: Path, commit: str, directories: Sequence[str]) -> Iterator
         with contextlib.suppress(OSError, ValueError):
             text = (folder / name).read_bytes()
             if commit.encode() in text:
-                manifest = json.loads(text)
-                if manifest.get("commit") == commit and sorted(manifest["directories"]) == sorted(directories):
-                    yield name.removesuffix(".json"), manifest
+                match json.loads(text):
+                    case {"commit": found, "directories": [*scope]} as manifest:
+                        if found == commit and set(scope) == set(directories):
+                            yield name.removesuffix(".json"), manifest
 
 
 def untouched(root: Path, manifest: Manifest) -> bool:
