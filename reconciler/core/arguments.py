@@ -9,7 +9,14 @@ from reconciler.model.plan import Json
 MAX_BYTES = 524_288
 """Of a run's parameters as JSON."""
 
-_WORDS = {"boolean": "true or false", "array": "a list such as [1, 2]", "object": 'a mapping such as {"a": 1}'}
+_WORDS = {
+    "boolean": "true or false",
+    "integer": "a whole number such as 3",
+    "number": "a number such as 2.5",
+    "null": "null",
+    "array": "a list such as [1, 2]",
+    "object": 'a mapping such as {"a": 1}',
+}
 
 
 _BRANCHES = 20
@@ -96,7 +103,7 @@ def _misread(name: str, value: str, kinds: set[str]) -> InvalidRequestError:
     hints = [_WORDS[kind] for kind in sorted(kinds) if kind in _WORDS]
     return InvalidRequestError(
         f"parameter {name!r}: expected {expected}, got {_shown(value)}",
-        hint=f"write {', or '.join(hints)}, as JSON" if hints else "the value is read as JSON",
+        hint=f"write {', or '.join(hints)}",
     )
 
 
