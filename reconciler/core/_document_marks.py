@@ -45,6 +45,12 @@ class Marks:
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where a value (or, with `key`, its key) stands; for what is absent, where its nearest parent stands."""
+        if key and path:
+            holder, anchor = self.resolve(path[:-1])
+            # An aliased value's own key stands where the alias is used; a merged key stands at the anchor.
+            written = (*holder, path[-1])
+            if written in self.keys:
+                return Place(written, self.keys[written], anchor)
         written, anchor = self.resolve(path)
         if key and written in self.keys:
             return Place(written, self.keys[written], anchor)

@@ -235,14 +235,18 @@ class _Reader:
             fault = name_fault(name)
             if fault:
                 self.found.problem(path, f"a work pool's name {fault}", key=True)
+            if self.document.ambiguous and isinstance(raw, dict):
+                self.remark(raw.get("job_variables"), (*path, "job_variables"))
             pool = self.valid(WorkPool, self.resolved(raw, path, {}) if isinstance(raw, dict) else raw, path)
             if pool and not fault:
-                result[name] = pool.model_dump(mode="json", exclude_defaults=True)
+                result[name] = _plain(pool.model_dump(mode="json", exclude_defaults=True))
         return result
 
     def automations(self) -> tuple[Automation, ...]:
         """The valid automations."""
         given = self.top.get("automations", [])
+        if not isinstance(given, list):
+            self.found.moved["automations", 0] = ("automations",)
         listed = given if isinstance(given, list) else [given] if given else []
         result = []
         for index, raw in enumerate(listed):
@@ -287,7 +291,8 @@ class _Reader:
 
     def remark_deployment(self, given: Mapping[str, Json], path: Path) -> None:
         """Notes about ambiguous text in the free data of a deployment."""
-        self.remark(given.get("parameters"), (*path, "parameters"))
+        for key in ("parameters", "labels"):
+            self.remark(given.get(key), (*path, key))
         pool = given.get("work_pool")
         if isinstance(pool, dict):
             self.remark(pool.get("job_variables"), (*path, "work_pool", "job_variables"))

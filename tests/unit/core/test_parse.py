@@ -293,6 +293,7 @@ def test_names_that_yaml_1_1_would_not_read_as_text_are_text(name):
         ("work_pools: [{name: a}, {name: a}]\n", "1:32: work_pools[1].name", "a second work pool"),
         ("work_pools: [{}]\n", "1:14: work_pools[0]", "a mapping with a `name`"),
         ("automations: [{name: x}]\n", "1:15: automations[0].trigger", "is required"),
+        ("automations: 5\n", "1:14: automations", "must be a mapping"),
         ("a: [1\n", "2:1", "not YAML"),
         ("deployments: []\n---\na: 1\n", "2:1", "second document"),
     ],
@@ -397,6 +398,7 @@ def test_a_yaml_fault_inside_an_anchor_holds_its_users():
         ("parameters: {a: [no]}", "5:20: deployments[0].parameters.a[0]"),
         ("schedules: [{cron: x, parameters: {a: 1:30}}]", "5:41: deployments[0].schedules[0].parameters.a"),
         ("work_pool: {job_variables: {env: {A: 2024-01-01}}}", "5:40: deployments[0].work_pool.job_variables.env.A"),
+        ("labels: {a: no}", "5:15: deployments[0].labels.a"),
         ("pull: [{git_clone: {branch: on}}]", "5:31: deployments[0].pull[0].git_clone.branch"),
     ],
 )
@@ -407,6 +409,12 @@ def test_ambiguous_text_in_free_data_is_noted(text, where):
     assert "is text here" in note.message
     assert "Ambiguous" not in repr(found.deployments[0].spec.model_dump())
     assert all(type(v) is str for v in found.deployments[0].spec.parameters.get("a", []))
+
+
+def test_ambiguous_text_in_work_pools_is_noted():
+    found = clean("work_pools: [{name: p, job_variables: {env: {A: no}}}]\n")
+    assert [n.key for n in found.notes] == ["work_pools[0].job_variables.env.A"]
+    assert type(found.pools["p"]["job_variables"]["env"]["A"]) is str
 
 
 @pytest.mark.parametrize(
