@@ -26,7 +26,6 @@ def main(run_dir: Path, given: Order | None = None) -> int:
     """
     if not marker.claim(run_dir, marker.myself()):
         return 0
-    marker.hold_lock(run_dir)
     child.tidy()
     _log_to_output()
     call.end_on_termination()
