@@ -231,7 +231,12 @@ def test_strays_of_one_run_do_not_cost_another_its_own(pool, tmp_path):
 
 
 def test_the_template_imports_nothing_but_our_engine_and_the_standard_library(pool, tmp_path):
-    body = "import sys\ndef main():\n    return [n for n in sys.modules if n.partition('.')[0] not in {*sys.stdlib_module_names, 'reconciler', 'flow'} and not n.startswith('_')]\n"
+    body = (
+        "import sys\ndef main():\n"
+        "    return [n for n in sys.modules if n.partition('.')[0] not in {*sys.stdlib_module_names, "
+        "'reconciler', 'flow'} and not n.startswith('_')]\n"
+        ""
+    )
     run_dir = make_run(tmp_path, body)
     pool.launch(run_dir)
     foreign = {name.partition(".")[0] for name in last(finish(pool, run_dir))["result"]}
