@@ -102,4 +102,6 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
 
 def _lay_out(todo: Order, source: Source, target: Path, inputs: Mapping[str, Any]) -> None:
     manifest = copies.lay_out(todo.state_dir_copies, target, inputs)
+    if pointers := manifest.get("lfs"):
+        print(f"{len(pointers)} files are Git LFS pointers, not their content, such as {pointers[0]}")  # noqa: T201
     source.laid_out.append((target.absolute(), manifest.get("commit"), manifest.get("tree")))
