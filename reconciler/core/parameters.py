@@ -11,13 +11,12 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from reconciler.core._checks import RefusedSchemaError, check
+from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
 from reconciler.core._messages import Fault, extras, faults
 from reconciler.core._patterns import MAX_WAYS, pattern
 from reconciler.core.arguments import MAX_BYTES
 from reconciler.model.plan import Json
 
-MAX_SCHEMA_BYTES = 262_144
 MAX_PROBLEMS = 20
 MAX_STEPS = 50_000
 """Keywords evaluated in one validation, and one more for each byte of the parameters: about a second, at most some."""

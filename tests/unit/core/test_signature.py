@@ -578,6 +578,21 @@ def test_types_that_double_are_cut_off():
     assert len(json.dumps(found.parameters)) < 500_000
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class C(TypedDict):\n" + "\n".join(f"  field_{i}: int" for i in range(12_000)) + "\ndef f(a: C): ...",
+        "def f(" + ", ".join(f"p{i}='{'x' * 16_000}'" for i in range(30)) + "): ...",
+        "def f(" + ", ".join(f"p{i}" for i in range(300)) + "): ...",
+    ],
+)
+def test_a_signature_too_large_to_hold_is_unknown(code):
+    found = facts("from typing import TypedDict\n" + code)
+    assert found.parameters is None
+    assert found.notes[-1].endswith("any parameters are accepted")
+    assert found.name_known
+
+
 def test_a_long_line_of_classes_is_read_without_recursion():
     classes = "\n".join(f"@dataclass\nclass C{i}:\n  n: 'C{i + 1}'" for i in range(1_000))
     found = facts(f"from dataclasses import dataclass\n{classes}\ndef f(a: C0): ...")
