@@ -22,7 +22,7 @@ from reconciler.daemon import state_dir, wiring
 @click.option("--limit", metavar="N", help="Runs at once on this host.")
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_obj
-def command(obj: dict[str, Any], once: bool, verbose: bool, **flags: Any) -> None:
+def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> None:
     """Watch the repository, reconcile, schedule and run: the daemon.
 
     Stops on SIGTERM within 5 s and leaves runs alive; the next daemon takes them up again.

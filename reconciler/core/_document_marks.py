@@ -1,6 +1,7 @@
 """Where each value and key of a YAML file stands, through anchors and merges. Made by core/document for core/parse."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the top of a file to a value."""
@@ -20,7 +21,7 @@ class Place:
     """The path of the anchored value that an alias led to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Marks:
     """Positions by path; aliases and merges as links from their user's path to the path that was anchored."""
 
@@ -44,6 +45,12 @@ class Marks:
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where a value (or, with `key`, its key) stands; for what is absent, where its nearest parent stands."""
+        if key and path:
+            holder, anchor = self.resolve(path[:-1])
+            # An aliased value's own key stands where the alias is used; a merged key stands at the anchor.
+            written = (*holder, path[-1])
+            if written in self.keys:
+                return Place(written, self.keys[written], anchor)
         written, anchor = self.resolve(path)
         if key and written in self.keys:
             return Place(written, self.keys[written], anchor)
@@ -58,8 +65,16 @@ class Marks:
 
     def users(self, anchor: Path) -> list[Path]:
         """The paths at which an anchored value is used by alias or merge."""
-        found = (user for user, target in self.links.items() if target == anchor)
-        return list(dict.fromkeys(user[: user.index("<<")] if "<<" in user else user for user in found))
+        return self.uses.get(anchor, [])
+
+    @cached_property
+    def uses(self) -> dict[Path, list[Path]]:
+        """The users of each anchored path."""
+        uses: dict[Path, dict[Path, None]] = {}
+        for user, target in self.links.items():
+            if target in self.names:
+                uses.setdefault(target, {})[user[: user.index("<<")] if "<<" in user else user] = None
+        return {anchor: list(users) for anchor, users in uses.items()}
 
 
 def dotted(path: Path) -> str:

@@ -35,6 +35,10 @@ class Findings:
             self._told.add(path)
             self.problems.append(_Finding(path, message, key))
 
+    def few(self) -> bool:
+        """Whether another problem would still be told in full."""
+        return len(self.problems) < MOST
+
     def note(self, path: Path, message: str, *, key: bool = False) -> None:
         """A remark at a canonical path, or at its key."""
         self.notes.append(_Finding(self.written(path), message, key))
@@ -52,8 +56,9 @@ class Findings:
         """The indexes of deployments with a problem; None stands for the rest of the file."""
         paths = [finding.path for finding in self.problems]
         for fault in self.faults:
-            anchors = [a for a in document.marks.names if fault.path[: len(a)] == a]
-            paths += [fault.path, *(user for anchor in anchors for user in document.marks.users(anchor))]
+            paths.append(fault.path)
+            for end in range(1, len(fault.path) + 1):
+                paths += document.marks.users(fault.path[:end])
         return {owner(path) for path in paths}
 
     def located(self, document: Document) -> tuple[tuple[Problem, ...], tuple[Note, ...]]:

@@ -1,6 +1,6 @@
 """What pydantic found, as a path and a sentence of ours. Called by core/parse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -46,12 +46,18 @@ _BOUNDS: Final = {
 }
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: Json) -> Iterator[tuple[Path, str, bool]]:
-    """Path in the canonical data, message, and whether it is about the key itself; one of each per fault."""
+def explain(
+    error: ValidationError, model: type[BaseModel], data: Json, suggest: Callable[[], bool]
+) -> Iterator[tuple[Path, str, bool]]:
+    """Path in the canonical data, message, and whether it is about the key itself; one of each per fault.
+
+    The nearest known key is looked for only while `suggest()`: it is the one costly part.
+    """
     for found in error.errors(include_url=False):
         path = _walk(found["loc"], data, absent=found["type"] == "missing")
         if found["type"] == "extra_forbidden":
-            yield path, _unknown(path, model, data), True
+            hint = nearest(str(path[-1]), _known(path, model, data)) if suggest() else ""
+            yield path, f"unknown key{hint}", True
         else:
             yield path, _sentence(found), path[-1:] == ("[key]",)
 
@@ -71,7 +77,8 @@ def _walk(loc: tuple[int | str, ...], data: Json, *, absent: bool) -> Path:
     return tuple(path)
 
 
-def _unknown(path: Path, model: type[BaseModel], data: Json) -> str:
+def _known(path: Path, model: type[BaseModel], data: Json) -> list[str]:
+    """The keys that are known where an unknown one is."""
     for part in path[:-1]:
         data = data[part]
         if part in ("triggers", "trigger"):
@@ -80,8 +87,7 @@ def _unknown(path: Path, model: type[BaseModel], data: Json) -> str:
             model = _MODELS.get(part, model)
         if model in _TRIGGERS.values() and isinstance(data, dict):
             model = _TRIGGERS.get(str(data.get("type")), model)
-    known = [field.alias or name for name, field in model.model_fields.items()]
-    return "unknown key" + nearest(str(path[-1]), [*known, *_FORMS.get(model, ())])
+    return [*(field.alias or name for name, field in model.model_fields.items()), *_FORMS.get(model, ())]
 
 
 def _sentence(found: Any) -> str:

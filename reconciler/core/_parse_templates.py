@@ -27,7 +27,7 @@ _AREAS: Final[dict[str, dict[str, str]]] = {
     },
     EVENT: {"parameters": SKIP, "job_variables": JOB},
 }
-_OUTPUTS: Final = frozenset({"directory", "stdout", "stderr"})
+OUTPUTS: Final = frozenset({"directory", "stdout", "stderr"})
 """What pull steps put out, which later steps may name without their id."""
 _PREFIXES: Final = ("prefect.variables.", "variables.")
 _MOST: Final = 1 << 20
@@ -47,12 +47,12 @@ class Templates:
 
     found: Findings
     variables: Mapping[str, Json]
-    pull: frozenset[str]
-    """Ids of the pull steps."""
-    ci: frozenset[str]
+    pull: set[str]
+    """Ids of the pull steps whose outputs may be named."""
+    flat: set[str]
+    """Outputs that may be named without the id of their step."""
+    ci: set[str]
     """Ids of build and push steps, whose outputs only continuous integration knows."""
-    steps: bool
-    """Whether there are pull steps, or the default one."""
     builds: bool
     """Whether there are build or push steps."""
     budget: Budget
@@ -116,7 +116,7 @@ class Templates:
     def outside(self, name: str, path: Path, area: str) -> Json:
         """A name that no variable answers: a step's output, or missing."""
         root = _root(name)
-        if area in (DATA, JOB, PULL) and self.steps and root in _OUTPUTS:
+        if area in (DATA, JOB, PULL) and root in self.flat:
             return KEEP
         if area == JOB and self.builds:
             self.found.note(path, "comes from a build step, which CI runs: kept as it is")

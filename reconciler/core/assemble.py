@@ -82,7 +82,7 @@ class Assembly:
         read = found.get(file, self.files[file])
         for entry in read.entries:
             if entry.name == name:
-                problem = Problem(file, entry.line, entry.column, "", why)
+                problem = Problem(file, entry.line, 1, "", why)
                 read = replace(
                     read, entries=tuple(e for e in read.entries if e is not entry), problems=(*read.problems, problem)
                 )

@@ -30,7 +30,6 @@ class Entry:
     digest: str
     source: Source
     pool: str
-    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class FileRead:
     def json(self) -> dict[str, Json]:
         """As kept between starts; without the specs, which the store has."""
         return {
-            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool, e.column] for e in self.entries],
+            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool] for e in self.entries],
             "problems": [p.json() for p in self.problems],
             "notes": [n.json() for n in self.notes],
             "pools": dict(self.pools),
@@ -59,7 +58,7 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     """The inverse of `FileRead.json`."""
     return FileRead(
         file,
-        tuple(Entry(n, line, d, Source.load(s), pool, column) for n, line, d, s, pool, column in data["entries"]),
+        tuple(Entry(name, line, digest, Source.load(s), pool) for name, line, digest, s, pool in data["entries"]),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),
         data["pools"],
@@ -93,9 +92,8 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> Fi
         notes += reading.notes
         if effective is not None and not reading.problems:
             name = f"{effective['flow_name']}/{effective['name']}"
-            line, column = found.locate(parsed.path)
             text = canonical(effective)
-            entry = Entry(name, line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"], column)
+            entry = Entry(name, parsed.line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"])
             entries.append(entry)
             specs[entry.digest] = text
     pools = {name: _pool(pool) for name, pool in found.pools.items()}
@@ -121,7 +119,9 @@ class _Reading:
         self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
         clones = version.sources(self._pull, ours)
         if len(clones) > 1:
-            self._problem(("pull",), "more than one git_clone: which of them versions the deployment is not defined yet")
+            self._problem(
+                ("pull",), "more than one git_clone: which of them versions the deployment is not defined yet"
+            )
         self.source = version.primary(clones)
         self._code_of = code_of
 
@@ -152,7 +152,9 @@ class _Reading:
                 ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
             )
         schema = self._schema(facts)
-        data = spec.model_dump(mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"})
+        data = spec.model_dump(
+            mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"}
+        )
         return data | {
             "flow_name": flow_name,
             "pull": self._pull,
@@ -161,7 +163,10 @@ class _Reading:
             "concurrency_limit": spec.limit,
             "collision_strategy": spec.collision,
             "work_pool": spec.work_pool.model_dump(mode="json")
-            | {"name": spec.work_pool.name or "process", "work_queue_name": spec.work_pool.work_queue_name or "default"},
+            | {
+                "name": spec.work_pool.name or "process",
+                "work_queue_name": spec.work_pool.work_queue_name or "default",
+            },
             "parameter_openapi_schema": schema,
             "flow": _flow_part(facts),
         }
@@ -181,7 +186,11 @@ class _Reading:
         for note in found.notes:
             self._note(("entrypoint",), note)
         inside = self.source.directories
-        if inside and found.defines and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside):
+        if (
+            inside
+            and found.defines
+            and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside)
+        ):
             self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
         return found
 

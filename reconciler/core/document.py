@@ -21,15 +21,14 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.core._document_bytes import QUOTE, UnreadableError, checked, position, syntax
 from reconciler.core._document_marks import Marks, Path, Position, clip
 from reconciler.core._document_scalars import NUMERIC, WORDS, Ambiguous, ScalarError, number
 from reconciler.model.plan import Json
 
 __all__ = ["DEFAULT", "Ambiguous", "Document", "Fault", "Limits", "Marks", "load"]
 
-_BOM = b"\xef\xbb\xbf"
 _ABSENT = object()
-_QUOTE = 'an unquoted template is a mapping in YAML: quote it, "{{ ... }}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +85,6 @@ class Document:
         return self.marks.locate(path)
 
 
-class _FatalError(Exception):
-    """The file cannot be read any further."""
-
-    def __init__(self, message: str, position: Position) -> None:
-        super().__init__(message)
-        self.position = position
-
-
 class _AgainError(Exception):
     """A fault was met while composing without marks: read again with them."""
 
@@ -104,64 +95,27 @@ def load(data: bytes, file: str, *, limits: Limits = DEFAULT) -> Document:
     The data holds None, bool, int, float, str (`Ambiguous` where YAML 1.1 reads something else), list and dict.
     """
     try:
-        raw = _checked(data, limits)
+        raw = checked(data, limits.size)
         composer = _Composer(raw, limits, None)
         try:
             value = composer.document()
         except _AgainError:
             composer = _Composer(raw, limits, Marks())
             value = composer.document()
-    except _FatalError as error:
+    except UnreadableError as error:
         return _broken(file, data, str(error), error.position)
     except yaml.reader.ReaderError as error:
-        return _broken(file, data, f"{error.reason}", _position(raw, int(error.position)))
+        return _broken(file, data, f"{error.reason}", position(raw, int(error.position)))
     except yaml.MarkedYAMLError as error:
-        return _broken(file, data, *_syntax(raw, error))
+        mark = error.problem_mark or error.context_mark
+        where = (mark.line, mark.column) if mark else (0, 0)
+        return _broken(file, data, *syntax(raw, f"{error.problem} {error.context or ''}".strip(), where))
     faults, lines = tuple(composer.faults), tuple(composer.lines)
     return Document(file, raw, value, limits, faults=faults, ambiguous=composer.ambiguous, lines=lines)
 
 
 def _broken(file: str, raw: bytes, message: str, position: Position) -> Document:
     return Document(file, raw, None, faults=(Fault((), *position, message),), broken=True)
-
-
-def _checked(data: bytes, limits: Limits) -> bytes:
-    """The bytes without a byte order mark, once they are known to be UTF-8 text of a bearable size."""
-    if len(data) > limits.size:
-        raise _FatalError(f"the file has {len(data):,} bytes; {limits.size:,} are allowed", (1, 1))
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise _FatalError("the file is UTF-16: save it as UTF-8", (1, 1))
-    data = data.removeprefix(_BOM)
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise _FatalError("a NUL byte: the file is not UTF-8 text", _position(data, nul))
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise _FatalError("not UTF-8 text", _position(data, error.start)) from None
-    return data
-
-
-def _position(data: bytes, offset: int) -> Position:
-    head = data[:offset]
-    return head.count(b"\n") + 1, len(head[head.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
-
-
-def _syntax(raw: bytes, error: yaml.MarkedYAMLError) -> tuple[str, Position]:
-    """Our message for what libyaml could not read, and where; its own words never quote the file."""
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return "not YAML", (1, 1)
-    lines = raw.decode().splitlines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    message = f"not YAML: {error.problem}" + (f" {error.context}" if error.context else "")
-    if line[mark.column : mark.column + 1] == "\t" or line[: len(line) - len(line.lstrip())].count("\t"):
-        message = "a tab: YAML is indented with spaces"
-    elif "{{" in line:
-        message += f"; {_QUOTE}"
-    elif line[mark.column : mark.column + 1] in ("@", "`", "%"):
-        message += ": quote the text"
-    return message, (mark.line + 1, mark.column + 1)
 
 
 class _Composer:
@@ -191,7 +145,7 @@ class _Composer:
         self.get()
         event = self.get()
         if type(event) is DocumentStartEvent:
-            raise _FatalError("a second document (`---`): a spec file holds one", _at(event))
+            raise UnreadableError("a second document (`---`): a spec file holds one", _at(event))
         return value
 
     def fault(self, event: Any, message: str, *key: str) -> None:
@@ -204,7 +158,7 @@ class _Composer:
         """The value that starts with an event."""
         self.left -= 1
         if self.left < 0:
-            raise _FatalError(f"over {self.limits.nodes:,} values (aliases expanded)", _at(event))
+            raise UnreadableError(f"over {self.limits.nodes:,} values (aliases expanded)", _at(event))
         if self.marks is not None:
             self.marks.values[tuple(self.path)] = _at(event)
         if type(event) is AliasEvent:
@@ -219,7 +173,7 @@ class _Composer:
         if kind is ScalarEvent:
             return self.scalar(event)
         if depth >= self.limits.depth:
-            raise _FatalError(f"nested over {self.limits.depth} deep", _at(event))
+            raise UnreadableError(f"nested over {self.limits.depth} deep", _at(event))
         return self.mapping(event, depth + 1) if kind is MappingStartEvent else self.sequence(depth + 1)
 
     def anchored_value(self, event: Any, depth: int) -> Json:
@@ -313,7 +267,7 @@ class _Composer:
         """The key that an event gives, or None after noting why it is none."""
         if type(event) is not ScalarEvent:
             unquoted = start.flow_style and type(event) is MappingStartEvent and event.flow_style
-            self.fault(event, _QUOTE if unquoted else "a key must be text")
+            self.fault(event, QUOTE if unquoted else "a key must be text")
             self.path.append("?")
             self.node(event, depth)
             self.path.pop()
@@ -358,7 +312,7 @@ class _Composer:
         """A copy of the anchored value, counted as if it were written here."""
         name = event.anchor
         if name in self.open:
-            raise _FatalError(f"the alias *{clip(name)} is inside its own anchor", _at(event))
+            raise UnreadableError(f"the alias *{clip(name)} is inside its own anchor", _at(event))
         value = self.anchors.get(name, _ABSENT)
         if value is _ABSENT:
             self.fault(event, f"no anchor &{clip(name)} before this alias")
@@ -371,11 +325,11 @@ class _Composer:
         """A deep copy, within the bounds on nodes and depth."""
         self.left -= 1
         if self.left < 0:
-            raise _FatalError(f"over {self.limits.nodes:,} values (aliases expanded)", _at(event))
+            raise UnreadableError(f"over {self.limits.nodes:,} values (aliases expanded)", _at(event))
         if not isinstance(value, (dict, list)):
             return value
         if depth >= self.limits.depth:
-            raise _FatalError(f"nested over {self.limits.depth} deep", _at(event))
+            raise UnreadableError(f"nested over {self.limits.depth} deep", _at(event))
         if isinstance(value, dict):
             return {key: self.copy(item, event, depth + 1) for key, item in value.items()}
         return [self.copy(item, event, depth + 1) for item in value]

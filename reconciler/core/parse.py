@@ -5,6 +5,7 @@ Every fault of a file is told in one go, and a faulty deployment or schedule lea
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,7 +17,7 @@ from reconciler.core._parse_findings import Findings
 from reconciler.core._parse_keys import OLD
 from reconciler.core._parse_messages import explain
 from reconciler.core._parse_steps import CheckStep, Steps, ids, items
-from reconciler.core._parse_templates import PULL, Budget, Templates
+from reconciler.core._parse_templates import OUTPUTS, PULL, Budget, Templates
 from reconciler.core.document import DEFAULT, Document, load
 from reconciler.model.plan import Json, Note, Problem
 from reconciler.model.spec import Automation, DeploymentSpec, Schedule, SpecDocument, WorkPool, name_fault
@@ -83,6 +84,8 @@ class _Reader:
         self.budget = Budget()
         self.templated = b"{{" in document.raw or b"{%" in document.raw
         self.top: dict[str, Json] = {}
+        self.rendered: dict[int, dict[str, Json]] = {}
+        """Deployments by index, with what is known put into their placeholders."""
         self.pull: list[dict[str, Json]] | None = None
 
     def file(self) -> SpecFile:
@@ -102,7 +105,7 @@ class _Reader:
             file=self.document.file,
             name=head.get("name") if isinstance(head.get("name"), str) else None,
             variables=_plain(self.variables),
-            deployments=tuple(self.parsed(i, item, specs[i], bad) for i, item in enumerate(listed)),
+            deployments=tuple(self.parsed(i, spec, bad) for i, spec in enumerate(specs)),
             pools=pools,
             automations=automations,
             problems=problems,
@@ -147,6 +150,7 @@ class _Reader:
             self.found.problem(path, "a deployment is a mapping")
             return None
         raw = self.resolved(raw, path, {key: raw[key] for key in raw.keys() & OLD["deployment"].keys()})
+        self.rendered[index] = raw
         given = forms.deployment(raw, path, self.found)
         if raw.get("pull") is not None:
             given["pull"] = self.read_pull(raw["pull"], (*path, "pull"), raw)
@@ -178,11 +182,12 @@ class _Reader:
     def read_pull(self, section: Json, path: Path, holder: Mapping[str, Json]) -> list[dict[str, Json]]:
         """Canonical steps of a `pull` section; each may name the outputs of those before it."""
         if self.templated:
-            earlier: list[Json] = []
+            templates = self.templates(holder, set(), set())
             done: list[Json] = []
             for where, item in items(section, path):
-                done.append(self.templates(holder, earlier, bool(earlier)).resolve(item, where, PULL))
-                earlier.append(item)
+                done.append(templates.resolve(item, where, PULL))
+                templates.pull.update(ids([item]))
+                templates.flat.update(OUTPUTS)
             section = done if isinstance(section, list) else done[0] if done else section
         if self.document.ambiguous:
             self.remark(section, path)
@@ -193,22 +198,34 @@ class _Reader:
         """A mapping with its placeholders resolved as far as they can be, but for the keys to keep."""
         if not self.templated:
             return raw
-        pull = raw.get("pull", self.top.get("pull"))
-        templates = self.templates(raw, pull, pull is None or bool(pull))
+        own = raw.get("pull")
+        pull = self.top.get("pull") if own is None else own
+        named = self.top_pull if own is None else set(ids(own))
+        templates = self.templates(raw, named, set(OUTPUTS) if pull is None or pull else set())
         return {**templates.resolve({k: v for k, v in raw.items() if k not in keep}, path), **keep}
 
-    def templates(self, holder: Mapping[str, Json], pull: Json, steps: bool) -> Templates:
+    def templates(self, holder: Mapping[str, Json], pull: set[str], flat: set[str]) -> Templates:
         """What placeholders may name in a mapping with sections of its own."""
-        sections = [place.get(word) for place in (holder, self.top) for word in ("build", "push")]
+        sections = [holder.get(word) for word in ("build", "push")]
         return Templates(
             found=self.found,
             variables=self.variables,
-            pull=frozenset(ids(pull)),
-            ci=frozenset(word for section in sections for word in ids(section)),
-            steps=steps,
-            builds=any(sections),
+            pull=pull,
+            flat=flat,
+            ci=self.top_ci.union(*map(ids, sections)) if any(sections) and holder is not self.top else self.top_ci,
+            builds=any((*sections, self.top.get("build"), self.top.get("push"))),
             budget=self.budget,
         )
+
+    @cached_property
+    def top_pull(self) -> set[str]:
+        """The ids of the file's own pull steps."""
+        return set(ids(self.top.get("pull")))
+
+    @cached_property
+    def top_ci(self) -> set[str]:
+        """The ids of the file's own build and push steps."""
+        return {word for section in ("build", "push") for word in ids(self.top.get(section))}
 
     def pools(self) -> dict[str, Json]:
         """The valid work pools."""
@@ -218,14 +235,18 @@ class _Reader:
             fault = name_fault(name)
             if fault:
                 self.found.problem(path, f"a work pool's name {fault}", key=True)
+            if self.document.ambiguous and isinstance(raw, dict):
+                self.remark(raw.get("job_variables"), (*path, "job_variables"))
             pool = self.valid(WorkPool, self.resolved(raw, path, {}) if isinstance(raw, dict) else raw, path)
             if pool and not fault:
-                result[name] = pool.model_dump(mode="json", exclude_defaults=True)
+                result[name] = _plain(pool.model_dump(mode="json", exclude_defaults=True))
         return result
 
     def automations(self) -> tuple[Automation, ...]:
         """The valid automations."""
         given = self.top.get("automations", [])
+        if not isinstance(given, list):
+            self.found.moved["automations", 0] = ("automations",)
         listed = given if isinstance(given, list) else [given] if given else []
         result = []
         for index, raw in enumerate(listed):
@@ -242,7 +263,7 @@ class _Reader:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            for where, message, on_key in explain(error, model, data):
+            for where, message, on_key in explain(error, model, data, self.found.few):
                 self.found.problem(path + where, message, key=on_key)
             return None
 
@@ -256,12 +277,12 @@ class _Reader:
         heirs = (i for i, raw in enumerate(self.listed()) if isinstance(raw, dict) and raw.get("pull") is None)
         return bad.union(heirs) if faulty else bad
 
-    def parsed(self, index: int, raw: Json, spec: DeploymentSpec | None, bad: set[int | None]) -> Parsed:
+    def parsed(self, index: int, spec: DeploymentSpec | None, bad: set[int | None]) -> Parsed:
         """The answer for one deployment."""
         lines = self.document.lines
         path: Path = ("deployments", index)
         line = lines[index] if index < len(lines) else self.document.locate(path)[0]
-        read = raw if isinstance(raw, dict) else {}
+        read = self.rendered.get(index, {})
         given = [read.get(key) for key in ("name", "flow_name", "entrypoint")]
         name, flow, entrypoint = (
             (spec.name, spec.flow_name, spec.entrypoint) if spec else (g if isinstance(g, str) else None for g in given)
@@ -270,7 +291,8 @@ class _Reader:
 
     def remark_deployment(self, given: Mapping[str, Json], path: Path) -> None:
         """Notes about ambiguous text in the free data of a deployment."""
-        self.remark(given.get("parameters"), (*path, "parameters"))
+        for key in ("parameters", "labels"):
+            self.remark(given.get(key), (*path, key))
         pool = given.get("work_pool")
         if isinstance(pool, dict):
             self.remark(pool.get("job_variables"), (*path, "work_pool", "job_variables"))

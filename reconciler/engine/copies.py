@@ -40,10 +40,10 @@ def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) 
     checkout = importlib.import_module("reconciler.git.checkout")
     repository = importlib.import_module("reconciler.git.repository").Repository.open(git_dir)
     try:
-        manifest: Manifest = checkout.lay_out(repository, commit, target, directories)
+        manifest = checkout.lay_out(repository, commit, target, tuple(directories))
     finally:
         repository.close()
-    return manifest
+    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers}
 
 
 def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:
@@ -80,9 +80,10 @@ def _prepared(folder: Path, commit: str, directories: Sequence[str]) -> Iterator
         with contextlib.suppress(OSError, ValueError):
             text = (folder / name).read_bytes()
             if commit.encode() in text:
-                manifest = json.loads(text)
-                if manifest.get("commit") == commit and sorted(manifest["directories"]) == sorted(directories):
-                    yield name.removesuffix(".json"), manifest
+                match json.loads(text):
+                    case {"commit": found, "directories": [*scope]} as manifest:
+                        if found == commit and set(scope) == set(directories):
+                            yield name.removesuffix(".json"), manifest
 
 
 def untouched(root: Path, manifest: Manifest) -> bool:

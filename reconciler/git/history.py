@@ -94,7 +94,7 @@ def advance(
         lost = {
             key: paths
             for key, (paths, answer) in known.items()
-            if key not in answers and (answer is CUT or answer in fork.dropped)
+            if key not in answers and (isinstance(answer, Cut) or answer in fork.dropped)
         }
         if lost:
             answers.update(newest(repo, fork.commit, lost))

@@ -4,7 +4,6 @@ One ref per commit under refs/reconciler/pins/; no other ref is ever written.
 """
 
 from reconciler.git.repository import Repository
-from reconciler.model.errors import SourceUnavailableError
 
 _PREFIX = "refs/reconciler/pins/"
 
@@ -17,28 +16,16 @@ def pin(repo: Repository, commit: str) -> None:
     repo.links(commit)
     if repo.refs.read(_PREFIX + commit) == commit:
         return
-    try:
-        repo.refs.write(_PREFIX + commit, commit)
-    except (OSError, ValueError) as error:
-        raise _failed(commit, error) from error
+    repo.refs.write(_PREFIX + commit, commit)
 
 
 def unpin(repo: Repository, commit: str) -> None:
     """Let a commit go, loose or packed; nothing happens when it is not pinned. Raises SourceUnavailableError."""
     if repo.refs.read(_PREFIX + commit) is None:
         return
-    try:
-        repo.refs.remove(_PREFIX + commit)
-    except (OSError, ValueError) as error:
-        raise _failed(commit, error) from error
+    repo.refs.remove(_PREFIX + commit)
 
 
 def pinned(repo: Repository) -> set[str]:
     """The commits that are pinned."""
     return {name.removeprefix(_PREFIX) for name in repo.refs.under(_PREFIX)}
-
-
-def _failed(commit: str, error: Exception) -> SourceUnavailableError:
-    return SourceUnavailableError(
-        f"the pin of {commit[:12]} cannot be changed: {error}", hint="is the repository writable, or locked by git?"
-    )

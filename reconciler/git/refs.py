@@ -1,11 +1,17 @@
 """Branch, tag and HEAD names and the commits behind them, as files or reftable. Called by repository, pins, remote."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from dulwich.errors import RefFormatError
+from dulwich.file import FileLocked
+from dulwich.objects import ObjectID
 from dulwich.refs import DiskRefsContainer, Ref, RefsContainer, SymrefLoop, check_ref_format
 from dulwich.reftable import ReftableRefsContainer
 
 from reconciler.git.location import Location
+from reconciler.model.errors import SourceUnavailableError
 
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEADS = b"refs/heads/"
@@ -50,12 +56,25 @@ class Refs:
         return found
 
     def remove(self, name: str) -> None:
-        """Drop a ref, loose or packed; nothing happens when there is none."""
-        self.container.remove_if_equals(_ref(name), None)
+        """Drop a ref, loose or packed; nothing happens when there is none. Raises SourceUnavailableError."""
+        with _told(name):
+            self.container.remove_if_equals(_ref(name), None)
 
     def write(self, name: str, value: str) -> None:
-        """Point a ref at an id, whatever it named before."""
-        self.container.set_if_equals(_ref(name), None, value.encode())  # type: ignore[arg-type]
+        """Point a ref at an id, whatever it named before. Raises SourceUnavailableError."""
+        with _told(name):
+            self.container.set_if_equals(_ref(name), None, ObjectID(value.encode()))
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, FileLocked, RefFormatError) as error:
+        what = "another process holds its lock" if isinstance(error, FileLocked) else str(error)
+        raise SourceUnavailableError(
+            f"the ref {name} cannot be changed: {what}", hint="is the repository writable, and no git command stuck?"
+        ) from error
 
 
 def valid(name: str) -> bool:

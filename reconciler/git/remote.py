@@ -13,7 +13,7 @@ from pathlib import Path
 
 import urllib3
 from dulwich.client import HTTPUnauthorized
-from dulwich.errors import HangupException, NotGitRepository
+from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.object_store import ObjectStoreGraphWalker
 from dulwich.objects import ObjectID
 from dulwich.refs import Ref
@@ -144,9 +144,12 @@ def _reason(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, OverflowError):
         return "it sends more than the size limit"
-    said = b" ".join(error.stderr_lines or []).decode("utf-8", "replace") if isinstance(error, HangupException) else ""
-    text = "".join(c if c.isprintable() else " " for c in redact(said or str(error) or type(error).__name__))
-    return f"it hung up: {text[:_WORDS_LIMIT]}" if isinstance(error, HangupException) else text[:_WORDS_LIMIT]
+    said = redact(str(error))
+    if isinstance(error, HangupException):
+        said = f"it hung up: {said}"
+    elif not isinstance(error, (GitProtocolError, OSError)):
+        said = f"{type(error).__name__}: {said}"
+    return "".join(c if c.isprintable() else " " for c in said)[:_WORDS_LIMIT]
 
 
 def _shown(url: str) -> str:

@@ -1,6 +1,4 @@
-"""What the address of a repository says: parts, equality, redaction, and whether it may be contacted. Called by
-provenance, remote, the steps and the daemon.
-"""
+"""The address of a repository: its parts, equality, redaction, permission. Called by provenance, remote, daemon."""
 
 import os
 import re

@@ -51,9 +51,11 @@ class LocalPool(Pool):
             return False
         who = marker.owner(run_dir)
         if who is None:
+            if not run_dir.is_dir():
+                return False
             if self.has_in_hand(run_dir):
                 return True
-            if not run_dir.is_dir() or marker.bury(run_dir):
+            if marker.bury(run_dir):
                 return False
             who = marker.owner(run_dir)
         return who is not None and (marker.alive(who) or marker.locked(run_dir))

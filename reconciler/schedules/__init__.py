@@ -118,6 +118,11 @@ def _words() -> tuple[str, ...]:
     return tuple(plugins.words(sys.modules[__name__]))
 
 
+@lru_cache(maxsize=16)
+def _kind(word: str) -> type[Schedule]:
+    return plugins.load(sys.modules[__name__], Schedule, word)  # type: ignore[type-abstract]
+
+
 @lru_cache(maxsize=4096)
 def _load(text: bytes) -> Schedule:
     rule: dict[str, Json] = json.loads(text)
@@ -126,7 +131,7 @@ def _load(text: bytes) -> Schedule:
     if len(given) != 1:
         several = f"not {' and '.join(given)}" if given else "none is given"
         raise ScheduleError(given[1] if given else "", f"a schedule says one of {', '.join(known)}; {several}")
-    kind = plugins.load(sys.modules[__name__], Schedule, given[0])  # type: ignore[type-abstract]
+    kind = _kind(given[0])
     for key in rule:
         if key not in kind.fields:
             raise ScheduleError(key, f"{key} has no meaning for {given[0]}; remove it")

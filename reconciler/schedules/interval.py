@@ -54,7 +54,7 @@ class Interval(WallClock):
 
     def walls(self, start: datetime, stop: datetime) -> Iterator[datetime]:
         """See WallClock: the local times of whole days."""
-        anchor = self.anchor.astimezone(self.zone).replace(tzinfo=None, fold=0)
+        anchor = self.anchor.astimezone(self.zone).replace(tzinfo=None)
         wall = anchor - self.step * ((anchor - start) // self.step)
         while wall <= stop:
             yield wall

@@ -111,7 +111,7 @@ def _bounded(part: Part, zone: ZoneInfo) -> _Bounded:
         last = min(last, part.until)
     elif part.until is not None:
         until = utc(part.until)
-        last = min(last, until.astimezone(zone).replace(tzinfo=None, fold=0) + REACH)
+        last = min(last, until.astimezone(zone).replace(tzinfo=None) + REACH)
     if part.count is not None:
         if part.count > _MOST:
             raise wrong(f"COUNT={part.count} would take long to count through; write up to {_MOST}, or an UNTIL")

@@ -1,9 +1,9 @@
 """PULL STEPS: how source arrives. The word in the YAML is the name of the file; a new step is one new file here.
 
-A step is a dataclass of its own inputs (each field is followed by a line that documents it) with one `act`. The file needs
-the standard library only, because `act` runs inside the run. The daemon wraps the same class in a strict pydantic model
-(`_check.py`) to check specs and to make their JSON Schema; a run never imports that. So the two halves share one file and
-cannot drift apart.
+A step is a dataclass of its own inputs (each field is followed by a line that documents it) with one `act`. The file
+needs the standard library only, because `act` runs inside the run. The daemon wraps the same class in a strict pydantic
+model (`_check.py`) to check specs and to make their JSON Schema; a run never imports that. So the two halves share one
+file and cannot drift apart.
 """
 
 import importlib
@@ -22,7 +22,7 @@ LONG = ("prefect.deployments.steps.", "prefect.projects.steps.")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a step acts in: the run's private folder, where the run stands, its environment, and how source is laid out."""
+    """What a step acts in: the run's private folder, where it stands, its environment, and how source is laid out."""
 
     work: Path
     directory: Path

@@ -1,6 +1,7 @@
-"""The daemon's half of the steps: checks the inputs a spec gives, and makes their JSON Schema. Called as `steps.check`."""
+"""The daemon's half of the steps: checks the inputs a spec gives, makes their JSON Schema. Called as `steps.check`."""
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -20,7 +21,8 @@ _COMMON = {"id", "requires"}
 def check(word: str, inputs: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong with a step of a spec, as (path inside its inputs, message); an empty path is the step itself.
 
-    A text with `{{ ... }}` stands for any value. Unknown steps and inputs name the nearest known one.
+    Checked as JSON, which specs hold: strictly, but a mapping is enough for a dataclass. A text with `{{ ... }}` stands
+    for any value. Unknown steps and inputs name the nearest known one.
     """
     try:
         kind = plugins.load(steps, Step, short(word))  # type: ignore[type-abstract]  # a subclass is what comes back
@@ -30,7 +32,7 @@ def check(word: str, inputs: Mapping[str, Any]) -> Iterator[tuple[tuple[str | in
     given = {name: value for name, value in inputs.items() if name not in _COMMON}
     yield from _spelt_out(kind, given)
     try:
-        made = _adapter(kind).validate_python(given)
+        made = _adapter(kind).validate_json(json.dumps(given, default=str))
     except ValidationError as error:
         yield from _readable(kind, error)
         return
@@ -39,7 +41,8 @@ def check(word: str, inputs: Mapping[str, Any]) -> Iterator[tuple[tuple[str | in
 
 def schema(word: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a step's inputs. Raises UnknownWordError."""
-    return _adapter(plugins.load(steps, Step, short(word))).json_schema()
+    kind = plugins.load(steps, Step, short(word))  # type: ignore[type-abstract]  # a subclass is what comes back
+    return _adapter(kind).json_schema()
 
 
 @cache

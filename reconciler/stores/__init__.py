@@ -98,7 +98,13 @@ Fold = Callable[[Iterable[Event]], Rows]
 
 
 class Log(ABC):
-    """What can be read. All methods raise StoreError when the log cannot be read."""
+    """What can be read. All methods raise StoreError when the log cannot be read; `with` closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     @abstractmethod
     def head(self) -> tuple[int, str]:
@@ -163,7 +169,7 @@ class Log(ABC):
 
     @abstractmethod
     def payloads(self) -> Iterator[Stored]:
-        """Every payload, without its bytes, oldest first."""
+        """Every payload, without its bytes, oldest first; read as it is asked for."""
 
     @abstractmethod
     def payloads_missing(self, digests: Iterable[str]) -> set[str]:

@@ -73,15 +73,13 @@ def explained(path: Path) -> Iterator[None]:
 def missing_permission(path: Path) -> AccessError | None:
     """Why this user cannot read the log, as far as permissions tell; None when they are not why."""
     parent = path.parent
-    wal = path.with_name(path.name + "-wal")
     checks = (
         (parent, os.X_OK, "enter", ""),
         (path, os.R_OK, "read", ""),
-        (wal, os.R_OK, "read", ""),
         (parent, os.W_OK, "write in", ", where SQLite keeps its index of the newest changes"),
     )
     for place, permission, verb, why in checks:
-        if not os.access(place, permission, effective_ids=True) and (place is not wal or wal.exists()):
+        if not os.access(place, permission, effective_ids=True):
             return AccessError(
                 f"the log cannot be read: this user may not {verb} {place}{why}",
                 hint="run this as the user that runs the daemon",

@@ -95,8 +95,7 @@ def find(db: sqlite3.Connection, where: RunFilter, before_seq: int | None, limit
     walk = WALK.format(also=ALSO * len(others))
     found: list[tuple[str, int]] = []
     for state in sizes[first]:
-        if all(state in sizes[label] for label in others):
-            found += db.execute(walk, (first, state, since, *below, *others, limit))
+        found += db.execute(walk, (first, state, since, *below, *others, limit))
     return [seq for _, seq in sorted(found, reverse=True)[:limit]]
 
 

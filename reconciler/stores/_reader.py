@@ -11,6 +11,8 @@ from reconciler.stores._reads import SqlLog
 
 WAIT = 5.0
 """Seconds to wait for a lock: only recovery after a crash takes one that a reader meets."""
+PERMISSION = {"StoreUnopenable", "StoreReadOnly"}
+"""Reasons that a missing permission may stand behind."""
 
 
 class Reader(SqlLog):
@@ -34,14 +36,13 @@ class Reader(SqlLog):
                 db = _schema.connect(path, "ro", wait=WAIT)
                 found = _opened(db, path)
         except StoreError as error:
-            raise (missing_permission(path) if error.reason in PERMISSION else None) or error from error
+            if error.reason in PERMISSION and (missing := missing_permission(path)):
+                raise missing from error
+            raise
         if not found:
             db.close()
             raise none
         return cls(db, path)
-
-
-PERMISSION = {"StoreUnopenable", "StoreReadOnly"}
 
 
 def _opened(db: sqlite3.Connection, path: Path) -> int:

@@ -15,6 +15,9 @@ from reconciler.stores._chain import GENESIS, Entry, Findings, load
 from reconciler.stores._errors import explained
 
 ENTRY = "SELECT seq, version, type, subject, at, revision, data, hash FROM events"
+STORED = """
+SELECT rowid, digest, kind, length(content), seq FROM payloads WHERE (seq, rowid) > (?, ?) ORDER BY seq, rowid LIMIT ?
+"""
 PAGE = 1000
 
 
@@ -114,8 +117,11 @@ class SqlLog(Log):
         return bytes(found[0]) if found else None
 
     def payloads(self) -> Iterator[Stored]:
-        rows = self._all("SELECT digest, kind, length(content), seq FROM payloads ORDER BY seq, rowid")
-        return (Stored(*row) for row in rows)
+        place: tuple[Json, ...] = (0, 0)
+        while page := self._all(STORED, (*place, PAGE)):
+            for rowid, *stored in page:
+                yield Stored(*stored)
+                place = (stored[-1], rowid)
 
     def payloads_missing(self, digests: Iterable[str]) -> set[str]:
         asked = "SELECT 1 FROM payloads WHERE digest = ?"
@@ -177,7 +183,7 @@ class SqlLog(Log):
             raise StoreError(f"the backup {path} cannot be made: {error.strerror}") from error
         try:
             with explained(path):
-                self._db.execute("VACUUM INTO ?", (str(path),))
+                self._db.execute("VACUUM INTO ?", (str(path.absolute()),))
             os.fsync(made)
         except BaseException:
             path.unlink()

@@ -19,6 +19,7 @@ CREATE TABLE events (
 CREATE INDEX events_subject ON events (subject);
 CREATE INDEX events_type ON events (type);
 CREATE TABLE payloads (digest TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, seq INTEGER NOT NULL, content BLOB NOT NULL);
+CREATE INDEX payloads_seq ON payloads (seq);
 CREATE TABLE deployments (name TEXT NOT NULL UNIQUE, row BLOB NOT NULL);
 CREATE TABLE runs (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, deployment TEXT NOT NULL, state TEXT NOT NULL,

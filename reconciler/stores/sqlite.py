@@ -134,11 +134,12 @@ class SqliteStore(SqlLog, Store):
     @contextmanager
     def _unsynced(self) -> Iterator[None]:
         """A cache is not worth waiting for the disk; the next append's sync covers it."""
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        try:
-            yield
-        finally:
-            self._db.execute("PRAGMA synchronous = FULL")
+        with explained(self._path):
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                yield
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
 
     def checkpoint(self) -> int:
         """Move what was appended into the main file, as far as no reader holds it back; the pages left to move.

@@ -204,7 +204,8 @@ def test_runs_are_filtered_and_paged_newest_first(store):
         where = RunFilter(deployment=deployment, states=states, tags=tags, since=since, until=until)
         for before in (None, rows[60], rows[150]):
             expected = _expected(rows, where, before)
-            assert store.runs(where, before_seq=before and before["seq"], limit=7) == expected[:7]
+            for limit in (7, 1000):
+                assert store.runs(where, before_seq=before and before["seq"], limit=limit) == expected[:limit]
 
 
 def test_a_page_before_a_seq_that_is_no_run_begins_below_it(store):

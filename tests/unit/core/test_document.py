@@ -212,6 +212,8 @@ def test_marks_lead_through_aliases_and_merges_to_the_anchor():
         place = marks.place((user, "k", "d"))
         assert (place.path, place.position, place.anchor) == (("x", "k", "d"), (2, 10), ("x",))
     assert marks.place(("z", "own")).anchor is None
+    assert marks.locate(("y",), key=True) == (3, 1)
+    assert marks.locate(("z", "k"), key=True) == (2, 3)
     assert marks.locate(("w", "q")) == (8, 16)
     assert marks.users(("x",)) == [("y",), ("z",), ("w",)]
 

@@ -151,6 +151,13 @@ NEW_YORK = "America/New_York"
             id="the last working day",
         ),
         pytest.param(
+            "DTSTART:20240103T090000\nRRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=1",
+            "UTC",
+            "2024-01-01T00:00Z",
+            ["2024-01-03T09:00+00:00", "2024-01-08T09:00+00:00"],
+            id="a first week that DTSTART cuts",
+        ),
+        pytest.param(
             "FREQ=YEARLY;INTERVAL=2;BYMONTH=3;BYDAY=2SU;BYHOUR=6,18;BYSETPOS=2",
             "UTC",
             "2024-01-01T00:00Z",

@@ -98,10 +98,16 @@ def test_until_is_included_and_after_is_not():
     assert next_slot(schedule, nine - timedelta(microseconds=1)) == nine
 
 
+def test_an_end_in_the_repeated_hour_leaves_out_nothing_of_the_first():
+    schedule = load({"cron": "45 1 * * *", "timezone": "America/New_York"})
+    begin, end = datetime.fromisoformat("2024-11-03T00:00-04:00"), datetime.fromisoformat("2024-11-03T01:15-05:00")
+    assert list(schedule.slots(begin, until=end)) == [datetime(2024, 11, 3, 5, 45, tzinfo=UTC)]
+
+
 @pytest.mark.parametrize("rule", [NINE, {"interval": 60}, {"interval": "P1D"}, {"rrule": "FREQ=DAILY"}])
 def test_a_moment_without_a_zone_is_a_mistake(rule):
     with pytest.raises(ValueError, match="no timezone"):
-        next_slot(load(rule), datetime(2024, 5, 1))
+        next_slot(load(rule), datetime(2024, 5, 1))  # noqa: DTZ001 - the mistake itself
 
 
 @pytest.mark.parametrize(

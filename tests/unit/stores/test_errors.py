@@ -1,6 +1,7 @@
 """SQLite's errors in words that a person can act on."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,5 +42,5 @@ def test_an_unknown_error_is_still_a_store_error():
 
 @pytest.mark.parametrize("value", ["\udcff", 2**70])
 def test_a_value_no_column_holds_is_the_callers_fault(value):
-    with pytest.raises(InvalidRequestError), explained(PATH):
-        sqlite3.connect(":memory:").execute("SELECT ?", (value,))
+    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(InvalidRequestError), explained(PATH):
+        db.execute("SELECT ?", (value,))

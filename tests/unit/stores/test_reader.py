@@ -10,7 +10,7 @@ from unit.stores.samples import created, deployed, fold, moved, run_id, state, t
 
 from reconciler.model.errors import AccessError, NotFoundError, StoreError
 from reconciler.model.events import SourceLost
-from reconciler.stores import Store
+from reconciler.stores import Store, Verified
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -86,8 +86,20 @@ def test_verify_compares_rows_of_the_same_moment_as_the_events(store, path):
                 tell(store, moved(1, "Completed"), deployed("c/d"))
             yield event
 
-    assert reader.verify(lambda events: fold(meanwhile(events))).problems == ()
+    def folded(events):
+        rows = fold(meanwhile(events))
+        tell(store, deployed("e/f"))
+        return rows
+
+    assert reader.verify(folded) == Verified(4, store.events(before=5)[-1].hash)
     reader.close()
+
+
+def test_a_reader_that_is_idle_does_not_keep_the_file_beside_the_log(store, path):
+    with Reader.open(path) as reader:
+        reader.head()
+        store.close()
+        assert path.with_name("log.db-wal").stat().st_size == 0
 
 
 @pytest.mark.parametrize("content", [None, b""])

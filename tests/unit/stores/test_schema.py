@@ -49,4 +49,5 @@ def test_every_character_of_a_path_is_itself(tmp_path, name):
     directory.mkdir()
     SqliteStore.open(directory / "log.db").close()
     assert [entry.name for entry in directory.iterdir()] == ["log.db"]
-    assert Reader.open(directory / "log.db").head()[0] == 0
+    with Reader.open(directory / "log.db") as reader:
+        assert reader.head()[0] == 0

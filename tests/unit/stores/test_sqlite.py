@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 from unit.stores.samples import NOW, created, deployed, fold, moved, run_id, state, tell
@@ -51,13 +52,13 @@ def test_only_the_owner_may_read_whatever_the_umask(path):
     assert modes == {"log.db": 0o600, "log.db-wal": 0o600, "log.db-shm": 0o600}
 
 
-def test_an_append_is_synced_and_checkpoints_are_the_daemons(store):
-    store.cache_put("spec", {"a": b"1"})
-    store.cache_delete("spec", ["a"])
-    pragmas = [
-        store._one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous", "wal_autocheckpoint", "mmap_size")
-    ]
-    assert pragmas == ["wal", 2, 0, 0]
+@pytest.mark.parametrize("cached", [{}, {"a": b"1"}])
+def test_an_append_is_synced_and_checkpoints_are_the_daemons(store, cached):
+    if cached:
+        store.cache_put("spec", cached)
+        store.cache_delete("spec", cached)
+    names = ("journal_mode", "synchronous", "wal_autocheckpoint", "mmap_size")
+    assert [store._one(f"PRAGMA {name}")[0] for name in names] == ["wal", 2, 0, 0]
 
 
 def test_a_checkpoint_moves_all_and_close_leaves_one_file(store, path):
@@ -79,6 +80,18 @@ def test_a_second_writer_is_refused_by_the_head(store, path):
     assert store.head()[0] == 2
     assert store.verify().problems == ()
     other.close()
+
+
+def test_an_append_waits_for_another_writer_and_then_sees_its_events(store, path):
+    with SqliteStore.open(path) as other:
+        other._db.execute("BEGIN IMMEDIATE")
+        other._db.execute("INSERT INTO events VALUES (1, 1, 'X', 'x', '', NULL, X'7B7D', 'h')")
+        # Whenever it fires, before the append below or while that waits, the append comes second.
+        release = threading.Timer(0.05, other._db.execute, ["COMMIT"])
+        release.start()
+        with pytest.raises(StaleHeadError):
+            store.append([LOST], at=NOW, revision=None, expect=0)
+        release.join()
 
 
 @pytest.mark.parametrize(

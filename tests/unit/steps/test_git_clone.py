@@ -1,0 +1,32 @@
+"""Where git_clone lays a repository out. What it lays out is the engine's and git's business."""
+
+import pytest
+
+from reconciler.model.errors import StepError
+from reconciler.steps import Context
+from reconciler.steps.git_clone import GitClone
+
+
+@pytest.mark.parametrize(
+    ("inputs", "folder"),
+    [
+        ({}, "."),
+        ({"repository": "https://example.com/org/tools.git"}, "tools"),
+        ({"repository": "https://example.com/org/tools/", "branch": "a/b"}, "tools-a-b"),
+        ({"repository": "git@example.com:tools.git"}, "tools"),
+        ({"repository": ".", "git_dir": "/home/me/shop/.git"}, "shop"),
+        ({"repository": ".", "git_dir": "/srv/shop.git"}, "shop"),
+        ({"repository": "x", "branch": "b", "clone_directory_name": "here/now"}, "here/now"),
+    ],
+)
+def test_the_folder_follows_from_the_inputs(tmp_path, inputs, folder):
+    asked = []
+    context = Context(tmp_path, tmp_path, {}, lambda target, given: asked.append((target, given)))
+    assert GitClone.act(inputs, context) == {"directory": folder}
+    assert asked == [(tmp_path / folder, inputs)]
+
+
+@pytest.mark.parametrize("name", ["..", "/etc", "a/../../b"])
+def test_a_folder_elsewhere_is_refused_in_the_run_too(tmp_path, name):
+    with pytest.raises(StepError):
+        GitClone.act({"clone_directory_name": name}, Context(tmp_path, tmp_path, {}, lambda *_: None))
