@@ -22,7 +22,6 @@ from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
 
-
 FRESH = 5.0
 """Seconds that a repository stays open for the next launch."""
 
@@ -95,7 +94,7 @@ class Orders:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = folder / ".order"
-        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:  # noqa: PTH123 - mode
+        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
             json.dump(order, file)
         draft.replace(folder / "order.json")
 
