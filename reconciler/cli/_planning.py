@@ -16,11 +16,10 @@ from reconciler.core import plan as core
 from reconciler.core import project
 from reconciler.core.plan import Policy
 from reconciler.core.project import Touched
-from reconciler.daemon import wiring
 from reconciler.daemon.config import Settings
 from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
-from reconciler.daemon.observe import Elsewhere, Observer
+from reconciler.daemon.observe import Elsewhere, Observer, words
 from reconciler.daemon.reconcile import first_branch
 from reconciler.git import url
 from reconciler.git.repository import Repository
@@ -109,7 +108,7 @@ class Planner:
 
     def _observer(self, specs: str, before: Observed) -> Observer:
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
-        return Observer(specs, wiring.words(), mirrors.ours, Resolved(mirrors, before))
+        return Observer(specs, words(), mirrors.ours, Resolved(mirrors, before))
 
 
 class Resolved:

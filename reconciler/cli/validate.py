@@ -13,9 +13,9 @@ from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
-from reconciler.daemon import mirrors, wiring
+from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
-from reconciler.daemon.observe import ROOT_FILE, Observer
+from reconciler.daemon.observe import ROOT_FILE, Observer, words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
@@ -140,7 +140,7 @@ def _read(target: Target, hosts: tuple[str, ...]) -> Desired:
         if repo is not None:
             others = mirrors.Mirrors(lambda: Repository.open(target.root, trust_owner=True), NOWHERE, hosts, 0.0)
             ours, resolve = others.ours, Resolved(others, Observed())
-        return Observer(target.specs, wiring.words(), ours, resolve).desired(tree, tree.head, None)
+        return Observer(target.specs, words(), ours, resolve).desired(tree, tree.head, None)
 
 
 def _tell(target: Target, desired: Desired, problems: tuple[Problem, ...], notes: tuple[Problem, ...]) -> None:
