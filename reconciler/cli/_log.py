@@ -19,7 +19,7 @@ REPOSITORY = "repository"
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """For what builds many objects and keeps them all: looking for garbage among them would cost a third of the time."""
+    """For what builds many objects and keeps them: looking for garbage among them would cost a third of the time."""
     gc.disable()
     try:
         yield
