@@ -110,7 +110,7 @@ class Looker:
                 self._fetch(repo)
                 head = repo.branch(self._tracked.branch, self._tracked.remote)
                 if head is None:
-                    raise SourceUnavailableError(f"there is no branch {self._tracked.branch!r} (any more)")
+                    raise SourceUnavailableError(f"branch {self._tracked.branch!r} is not there, or has no commit yet")
                 self._post(self._read(repo, head))
         except ReconcilerError as error:
             self._post(Unreadable(error.message))

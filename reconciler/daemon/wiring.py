@@ -22,6 +22,7 @@ from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
 from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
+from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
@@ -137,6 +138,8 @@ def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:
     """The tracked branch: the flag, else the log's, else the one HEAD names now; a change of it is recorded."""
     observed = ledger.observed
     branch = settings.branch or observed.branch or first_branch(repo)
+    if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
+        raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
     if (observed.branch, observed.remote) != (branch, settings.remote):
         ledger.stage([BranchTracked(branch=branch, remote=settings.remote)], clock())
         ledger.flush()
