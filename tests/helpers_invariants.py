@@ -11,6 +11,7 @@ from reconciler.model.state import ACTIVE, FINAL
 HOLDS = {str(state) for state in ACTIVE}
 OVER = {str(state) for state in FINAL}
 GRACE = timedelta(seconds=60)
+DAY = timedelta(days=1)
 DECIDES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 
 
@@ -31,8 +32,8 @@ class Account:
         self.deployments: dict[str, dict] = {}
         self.cursors: dict[tuple[str, str], datetime] = {}
         """How far each schedule in force is accounted for."""
-        self.left: dict[tuple[str, str], datetime] = {}
-        """The same of schedules that are gone: the same slot may not come again."""
+        self.left: datetime | None = None
+        """How far schedules that are gone were accounted for: should the clock go back, new ones start there."""
         self.rules: dict[tuple[str, str], dict] = {}
         self.runs: dict[str, dict] = {}
         self.pools: dict = {}
@@ -50,7 +51,7 @@ class Account:
             self._written(event)
         elif event.type == "DeploymentPruned":
             for key in [k for k in self.cursors if k[0] == event.subject]:
-                self._ends(key, event.at)
+                self._leaves(self._ends(key, event.at))
             need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
             del self.deployments[event.subject]
             self.suspended.discard(event.subject)
@@ -72,22 +73,31 @@ class Account:
     def _written(self, event: Event) -> None:
         name, rules = event.subject, {rule["id"]: dict(rule) for rule in event.data.get("schedules", ())}
         was = {key[1] for key in self.cursors if key[0] == name}
+        back = self.left is not None and event.at < self.left <= event.at + DAY
+        start = self.left if back and self.left else event.at
         for ident in was:
             before, after = self.rules[name, ident], rules.get(ident)
             if after is None or any(before.get(k) != after.get(k) for k in DECIDES):
-                self._ends((name, ident), event.at)
+                ended = self._ends((name, ident), event.at)
+                if after is not None:  # changed: from now on, or from where it was accounted for
+                    self.cursors[name, ident] = max(event.at, ended)
+                else:
+                    self._leaves(ended)
         for ident, rule in rules.items():
             key = (name, ident)
             if key not in self.cursors:
-                self.cursors[key] = max(event.at, self.left.get(key, event.at))
+                self.cursors[key] = start
             self.rules[key] = rule
         self.deployments[name] = dict(event.data)
 
-    def _ends(self, key: tuple[str, str], at: datetime) -> None:
+    def _leaves(self, accounted: datetime) -> None:
+        self.left = max(accounted, self.left or accounted)
+
+    def _ends(self, key: tuple[str, str], at: datetime) -> datetime:
         cursor = self.cursors.pop(key)
-        self.left[key] = max(cursor, self.left.get(key, cursor))
         lost = schedules.next_slot(schedules.load(self.rules[key]), cursor)
         need(lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}")
+        return cursor
 
     def _next(self, key: tuple[str, str], slot: datetime, event: Event) -> None:
         cursor = self.cursors.get(key)

@@ -326,7 +326,8 @@ class Simulation:
                 need(first == value["run"], "the same key twice is one run", args)
                 need(value["run"] in self.account.runs, "no fact lost", f"{value} was answered")
             elif verb == "suspend":
-                need(args["deployment"] in self.account.suspended, "no fact lost", f"{args} was answered")
+                found = self.world.store.events(types=["DeploymentSuspended"], subject=args["deployment"])
+                need(found, "no fact lost", f"{args} was answered")
         self.asked = [each for each in self.asked if not each[2].answer.done()]
 
     # --- what happens -----------------------------------------------------------------------------------------------
@@ -477,7 +478,7 @@ def load_calm(world: World):
         world.faults = faults
 
 
-def play(seed: int, steps: int = 50) -> Simulation:
+def play(seed: int, steps: int = 40) -> Simulation:
     """One seeded history, judged at every step; a failure carries the story."""
     simulation = Simulation(seed)
     try:
