@@ -15,17 +15,17 @@ DAY = timedelta(days=1)
 DECIDES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """An invariant that does not hold; its first word names it."""
 
 
 def need(holds: object, invariant: str, said: object) -> None:
     if not holds:
-        raise Broken(f"{invariant}: {said}")
+        raise BrokenError(f"{invariant}: {said}")
 
 
 class Account:
-    """Walks a log event by event and raises `Broken` at the first that breaks a promise."""
+    """Walks a log event by event and raises `BrokenError` at the first that breaks a promise."""
 
     def __init__(self, places: int = 10**9) -> None:
         self.places = places
@@ -38,6 +38,8 @@ class Account:
         self.runs: dict[str, dict] = {}
         self.pools: dict = {}
         self.suspended: set[str] = set()
+        self.pruned: set[str] = set()
+        """Files of what the revision under way prunes."""
         self.slots: Counter[str] = Counter()
         self.most = 0
         """Runs active at once, at most."""
@@ -53,7 +55,7 @@ class Account:
             for key in [k for k in self.cursors if k[0] == event.subject]:
                 self._leaves(self._ends(key, event.at))
             need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
-            del self.deployments[event.subject]
+            self.pruned.add(self.deployments.pop(event.subject)["file"])
             self.suspended.discard(event.subject)
         elif event.type in {"SlotsSkipped", "SlotsMissed"}:
             self._stretch(event)
@@ -61,8 +63,17 @@ class Account:
             self.suspended.add(event.subject)
         elif event.type == "DeploymentResumed":
             self.suspended.discard(event.subject)
-        elif event.type == "RevisionApplied" and event.data.get("pools") is not None:
+            for key in [k for k in self.cursors if k[0] == event.subject]:
+                self._goes_on(key, event)
+        elif event.type == "RevisionApplied":
+            self._applied(event)
+
+    def _applied(self, event: Event) -> None:
+        if event.data.get("pools") is not None:
             self.pools = event.data["pools"]
+        broken = {problem["file"] for problem in event.data.get("problems", ())}
+        need(not self.pruned & broken, "a broken file prunes nothing", f"{self.pruned & broken} at event {event.seq}")
+        self.pruned.clear()
 
     # --- slots -------------------------------------------------------------------------------------------------
 
@@ -89,6 +100,14 @@ class Account:
                 self.cursors[key] = start
             self.rules[key] = rule
         self.deployments[name] = dict(event.data)
+        for ident in rules:
+            self._goes_on((name, ident), event)
+
+    def _goes_on(self, key: tuple[str, str], event: Event) -> None:
+        """What passed while it stood still is told before a schedule goes on."""
+        if not self._still(key[0], self.rules[key]):
+            untold = schedules.next_slot(schedules.load(self.rules[key]), self.cursors[key])
+            need(untold is None or untold > event.at, "what was skipped is told", f"{key}: {untold} at {event.at}")
 
     def _leaves(self, accounted: datetime) -> None:
         self.left = max(accounted, self.left or accounted)
@@ -96,7 +115,9 @@ class Account:
     def _ends(self, key: tuple[str, str], at: datetime) -> datetime:
         cursor = self.cursors.pop(key)
         lost = schedules.next_slot(schedules.load(self.rules[key]), cursor)
-        need(lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}")
+        need(
+            lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}"
+        )
         return cursor
 
     def _next(self, key: tuple[str, str], slot: datetime, event: Event) -> None:

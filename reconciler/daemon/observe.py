@@ -223,7 +223,7 @@ class Observer:
     # --- keeping ---------------------------------------------------------------------------------------------------
 
     def _take(self, path: str, row: _Row | None) -> set[str]:
-        """Put a file in the place of what it was; the deployments that this takes away, unless they are declared again."""
+        """Put a file in the place of what it was; the deployments that go with what it was."""
         old = self._rows.pop(path, None)
         dropped = set()
         for entry in old.read.entries if old else ():
@@ -254,9 +254,7 @@ class Observer:
                 self._deployments[entry.name] = self._declared(path, entry)
 
     def _declared(self, path: str, entry: Entry) -> Declared:
-        return Declared(
-            entry.name, path, entry.line, entry.digest, self._commit((path,))[0], self._source(path, entry)
-        )
+        return Declared(entry.name, path, entry.line, entry.digest, self._commit((path,))[0], self._source(path, entry))
 
     def _source(self, path: str, entry: Entry) -> Source:
         source = entry.source

@@ -10,7 +10,8 @@ from reconciler.core.signature import read_flow
 from reconciler.model.ids import digest
 from reconciler.model.plan import SourceKind
 
-CODE = b'from reconciler import flow\n\n@flow(name="nice", retries=2, retry_delay_seconds=5)\ndef main(n: int, who: str = "x"):\n    """Say it."""\n'
+CODE = b'from reconciler import flow\n\n@flow(name="nice", retries=2, retry_delay_seconds=5)\n'
+CODE += b'def main(n: int, who: str = "x"):\n    """Say it."""\n'
 FILES = {"f.py": CODE, "app/f.py": CODE.replace(b"nice", b"inner"), "plain.py": b"def my_flow():\n    pass\n"}
 
 
@@ -20,13 +21,20 @@ def declared(text: str, *, files=FILES, absent: str = ""):
 
     def code_of(source):
         readable = source.kind in {SourceKind.WHOLE, SourceKind.SCOPE} and not absent
-        return Code(lambda entry, root: read_flow(entry, files.get, root=root) if readable else None) if readable else Code(None, absent or "elsewhere")
+        return (
+            Code(lambda entry, root: read_flow(entry, files.get, root=root) if readable else None)
+            if readable
+            else Code(None, absent or "elsewhere")
+        )
 
     return declare(found, code_of, lambda url: url == ".")
 
 
 def one(entry: str = "f.py:main", more: str = "", **kwargs):
-    return declared(f"deployments:\n  - name: x\n    entrypoint: {entry}\n" + "".join(f"    {m}\n" for m in more.split("\n") if m), **kwargs)
+    return declared(
+        f"deployments:\n  - name: x\n    entrypoint: {entry}\n" + "".join(f"    {m}\n" for m in more.split("\n") if m),
+        **kwargs,
+    )
 
 
 def effective(read) -> dict:
@@ -43,7 +51,11 @@ def test_what_the_code_says_is_part_of_the_spec():
     assert (spec["flow_name"], spec["description"]) == ("nice", "Say it.")
     assert spec["flow"] == {"known": True, "retries": 2, "retry_delay_seconds": 5}
     assert set(spec["parameter_openapi_schema"]["properties"]) == {"n", "who"}
-    assert (read.problems, spec["work_pool"]["name"], spec["work_pool"]["work_queue_name"]) == ((), "process", "default")
+    assert (read.problems, spec["work_pool"]["name"], spec["work_pool"]["work_queue_name"]) == (
+        (),
+        "process",
+        "default",
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,14 +79,16 @@ PROBLEMS = {
     "a wrong default": ("f.py:main", "parameters: {n: text}", "deployments[0].parameters.n", "n"),
     "an unknown parameter": ("f.py:main", "parameters: {zz: 1}", "deployments[0].parameters.zz", "zz"),
     "a schedule's own": (
-        "f.py:main", "schedules: [{interval: 60, parameters: {n: text}}]", "deployments[0].schedules[0].parameters.n", "n",
+        "f.py:main", "schedules: [{interval: 60, parameters: {n: text}}]",
+        "deployments[0].schedules[0].parameters.n", "n",
     ),
     "the same schedule twice": (
         "f.py:main", "schedules: [{interval: 60}, {interval: 60}]", "deployments[0].schedules[1]", "twice",
     ),
     "two clones": ("f.py:main", "pull: [{git_clone: {}}, {git_clone: {}}]", "deployments[0].pull", "more than one"),
     "outside the directories": (
-        "f.py:main", "pull: [{git_clone: {directories: [app]}}]", "deployments[0].entrypoint", "outside the directories",
+        "f.py:main", "pull: [{git_clone: {directories: [app]}}]",
+        "deployments[0].entrypoint", "outside the directories",
     ),
 }  # fmt: skip
 
@@ -102,7 +116,9 @@ def test_values_that_only_the_run_knows_are_not_checked():
 def test_a_schema_of_the_specs_own_wins():
     more = "parameter_openapi_schema: {type: object, properties: {n: {type: string}}}\nparameters: {n: text}"
     assert not one(more=more).problems
-    assert [p.key for p in one(more="parameter_openapi_schema: {type: 7}").problems] == ["deployments[0].parameter_openapi_schema"]
+    assert [p.key for p in one(more="parameter_openapi_schema: {type: 7}").problems] == [
+        "deployments[0].parameter_openapi_schema"
+    ]
 
 
 def test_code_that_cannot_be_read_is_a_note_and_needs_a_flow_name():
@@ -115,16 +131,25 @@ def test_code_that_cannot_be_read_is_a_note_and_needs_a_flow_name():
 
 
 def test_pools_and_their_queues():
-    read = declared("work_pools:\n  big: {concurrency_limit: 2, queues: [{name: hi, priority: 1, concurrency_limit: 1}]}\n")
+    read = declared(
+        "work_pools:\n  big: {concurrency_limit: 2, queues: [{name: hi, priority: 1, concurrency_limit: 1}]}\n"
+    )
     assert read.pools["big"]["concurrency_limit"] == 2
     assert read.pools["big"]["type"] == "process"
     assert read.pools["big"]["work_queues"]["hi"]["concurrency_limit"] == 1
 
 
 def test_what_is_kept_reads_back_without_its_specs():
-    read = declared("deployments:\n- {name: x, entrypoint: 'no.py:f'}\n- {name: y, entrypoint: 'f.py:main'}\nwork_pools: {p: {}}\n")
+    read = declared(
+        "deployments:\n- {name: x, entrypoint: 'no.py:f'}\n- {name: y, entrypoint: 'f.py:main'}\nwork_pools: {p: {}}\n"
+    )
     back = read_of(read.file, json.loads(json.dumps(read.json())))
-    assert (back.entries, back.problems, back.notes, back.pools) == (read.entries, read.problems, read.notes, read.pools)
+    assert (back.entries, back.problems, back.notes, back.pools) == (
+        read.entries,
+        read.problems,
+        read.notes,
+        read.pools,
+    )
     assert back.specs == {}
 
 
