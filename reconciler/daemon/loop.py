@@ -20,7 +20,7 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Launch, Supervisor
-from reconciler.model.errors import NotFoundError, ReconcilerError, StaleHeadError, StoreError
+from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
 from reconciler.model.plan import Json, Plan
 from reconciler.model.state import ACTIVE, FINAL, Run, State
@@ -177,6 +177,10 @@ class Loop:
             raise
         except ReconcilerError as error:
             request.answer.set_exception(error)
+        except Exception as error:
+            # One wish that was not foreseen must not end the daemon for all others.
+            log.exception("a request failed")
+            request.answer.set_exception(InvalidRequestError(f"the request cannot be decided: {error}"))
         else:
             answers.append((request.answer, value))
 
