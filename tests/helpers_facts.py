@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from reconciler import schedules
-from reconciler.core import pinned, plan, project
+from reconciler.core import pinned, plan, project, rows
 from reconciler.core.plan import Policy
 from reconciler.daemon.ledger import Ledger
 from reconciler.model.ids import canonical, digest, run_id
@@ -170,9 +170,9 @@ def picture(observed: Observed) -> bytes:
     return canonical(
         [
             observed.seq,
-            project.repository_row(observed),
-            {name: project.deployment_row(d) for name, d in observed.deployments.items()},
-            {name: project.run_row(r) for name, r in observed.runs.items()},
+            rows.repository_row(observed),
+            {name: rows.deployment_row(d) for name, d in observed.deployments.items()},
+            {name: rows.run_row(r) for name, r in observed.runs.items()},
         ]
     )
 
@@ -186,7 +186,7 @@ def rows_of(events: Iterable) -> Rows:
     """The projections of a whole log, finished runs too: what `verify` compares with."""
     observed, touched = project.replay(events)
     return Rows(
-        deployments={name: project.deployment_row(d) for name, d in observed.deployments.items()},
-        runs={name: project.run_row(r) for name, r in touched.runs.items()},
-        meta={"repository": project.repository_row(observed)} if touched.repository else {},
+        deployments={name: rows.deployment_row(d) for name, d in observed.deployments.items()},
+        runs={name: rows.run_row(r) for name, r in touched.runs.items()},
+        meta={"repository": rows.repository_row(observed)} if touched.repository else {},
     )

@@ -15,17 +15,17 @@ DAY = timedelta(days=1)
 DECIDES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """An invariant that does not hold; its first word names it."""
 
 
 def need(holds: object, invariant: str, said: object) -> None:
     if not holds:
-        raise Broken(f"{invariant}: {said}")
+        raise BrokenError(f"{invariant}: {said}")
 
 
 class Account:
-    """Walks a log event by event and raises `Broken` at the first that breaks a promise."""
+    """Walks a log event by event and raises `BrokenError` at the first that breaks a promise."""
 
     def __init__(self, places: int = 10**9) -> None:
         self.places = places
@@ -38,11 +38,13 @@ class Account:
         self.runs: dict[str, dict] = {}
         self.pools: dict = {}
         self.suspended: set[str] = set()
+        self.pruned: set[str] = set()
+        """Files of what the revision under way prunes."""
         self.slots: Counter[str] = Counter()
         self.most = 0
         """Runs active at once, at most."""
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Event) -> None:  # noqa: C901 - one line a kind of event
         if event.type == "RunCreated":
             self._created(event)
         elif event.type.startswith("Run"):
@@ -53,7 +55,7 @@ class Account:
             for key in [k for k in self.cursors if k[0] == event.subject]:
                 self._leaves(self._ends(key, event.at))
             need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
-            del self.deployments[event.subject]
+            self.pruned.add(self.deployments.pop(event.subject)["file"])
             self.suspended.discard(event.subject)
         elif event.type in {"SlotsSkipped", "SlotsMissed"}:
             self._stretch(event)
@@ -61,8 +63,17 @@ class Account:
             self.suspended.add(event.subject)
         elif event.type == "DeploymentResumed":
             self.suspended.discard(event.subject)
-        elif event.type == "RevisionApplied" and event.data.get("pools") is not None:
+            for key in [k for k in self.cursors if k[0] == event.subject]:
+                self._goes_on(key, event)
+        elif event.type == "RevisionApplied":
+            self._applied(event)
+
+    def _applied(self, event: Event) -> None:
+        if event.data.get("pools") is not None:
             self.pools = event.data["pools"]
+        broken = {problem["file"] for problem in event.data.get("problems", ())}
+        need(not self.pruned & broken, "a broken file prunes nothing", f"{self.pruned & broken} at event {event.seq}")
+        self.pruned.clear()
 
     # --- slots -------------------------------------------------------------------------------------------------
 
@@ -89,6 +100,14 @@ class Account:
                 self.cursors[key] = start
             self.rules[key] = rule
         self.deployments[name] = dict(event.data)
+        for ident in rules:
+            self._goes_on((name, ident), event)
+
+    def _goes_on(self, key: tuple[str, str], event: Event) -> None:
+        """What passed while it stood still is told before a schedule goes on."""
+        if not self._still(key[0], self.rules[key]):
+            untold = schedules.next_slot(schedules.load(self.rules[key]), self.cursors[key])
+            need(untold is None or untold > event.at, "what was skipped is told", f"{key}: {untold} at {event.at}")
 
     def _leaves(self, accounted: datetime) -> None:
         self.left = max(accounted, self.left or accounted)

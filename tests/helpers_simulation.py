@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 
-from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, texts_of
+from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, tell, texts_of
 from helpers_invariants import Account, need
 
 from reconciler.core import plan, project
@@ -20,6 +20,7 @@ from reconciler.daemon.ledger import Ledger, load
 from reconciler.daemon.loop import Loop, Request
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.model.errors import StoreError
+from reconciler.model.events import BranchTracked
 from reconciler.model.state import FINAL
 from reconciler.stores.memory import MemoryStore
 
@@ -268,7 +269,6 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.world = World(self.rng)
-        self.world.store.fault = self.world.fault
         self.git = SimGit(self.rng)
         self.account = Account(PLACES)
         self.seen = 0
@@ -277,6 +277,8 @@ class Simulation:
         self.keys: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, dict, Request]] = []
         self.git.commit()
+        tell(Ledger(self.world.store), BranchTracked(branch="main"))
+        self.world.store.fault = self.world.fault
         self.start()
 
     # --- the daemon -----------------------------------------------------------------------------------------------
@@ -427,6 +429,8 @@ class Simulation:
         need(picture(load(world.store)) == picture(folded), "replay equals fold", "restored rows are not")
         found = world.store.verify(rows_of)
         need(not found.problems, "replay equals fold", found.problems)
+        if not self.unread and observed.refused is None:
+            need(observed.revision == self.git.head, "no commit is passed over", f"{observed.revision} is applied")
         self._no_op()
         world.faults = faults
 

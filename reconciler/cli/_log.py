@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reconciler.cli._place import Place
-from reconciler.core import project
+from reconciler.core import rows
 from reconciler.model.errors import NotFoundError
 from reconciler.model.plan import Json
 from reconciler.model.state import Deployment, Observed
@@ -40,13 +40,13 @@ def reading(place: Place) -> Iterator[Reader]:
 def observed(log: Log) -> Observed:
     """Observed state from the projections: live rows only, however long the log is."""
     seq, _ = log.head()
-    return project.restore(log.meta(REPOSITORY), log.deployments(), log.live_runs(), seq)
+    return rows.restore(log.meta(REPOSITORY), log.deployments(), log.live_runs(), seq)
 
 
 def deployment(log: Log, name: str) -> Deployment:
     """One deployment. Raises NotFoundError, naming the nearest."""
     try:
-        return project.deployment_of(log.deployment(name))
+        return rows.deployment_of(log.deployment(name))
     except NotFoundError as error:
         known = {row["name"] for row in log.deployments()}
         near = difflib.get_close_matches(name, known, 1) or sorted(n for n in known if name in n.split("/"))[:1]

@@ -7,7 +7,7 @@ from reconciler.cli._next import next_move
 from reconciler.cli._place import Place
 from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
 from reconciler.cli.runs import shown
-from reconciler.core import project
+from reconciler.core import rows
 from reconciler.daemon import client
 from reconciler.model.plan import Json
 from reconciler.stores import Log
@@ -33,7 +33,7 @@ def everything(place: Place, log: Log, row: dict[str, Json]) -> dict[str, Json]:
     return {
         **shown(log, row),
         **{key: row[key] for key in RECORDED},
-        "next": next_move(project.run_of(row), served=served) or None,
+        "next": next_move(rows.run_of(row), served=served) or None,
         "result": payload(log, detail.get("result")),
         "error": payload(log, detail.get("error")),
         **{key: detail.get(key) for key in PROVEN},

@@ -39,4 +39,4 @@ def command(obj: dict[str, Any], as_json: bool) -> None:
 
 def _fold(events: Iterable[Event]) -> Rows:
     observed, touched = project.replay(events)
-    return ledger.rows(observed, touched)
+    return ledger.projected(observed, touched)

@@ -1,13 +1,12 @@
-"""The fold: events to observed state, and observed state to the rows the store keeps. Called by the loop, by `verify`.
+"""The fold: events to observed state. Called by the loop, by `verify`.
 
-`fold` changes `Observed` in place (a million events fold in seconds) and says what it touched; `rows` turns that into
-the projections written in the transaction of the events. Finished runs leave `Observed` and live on in their row.
+`fold` changes `Observed` in place (a million events fold in seconds) and says what it touched; core/rows turns that
+into the projections written in the transaction of the events. Finished runs leave `Observed` and live on in their row.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from reconciler.core import lifecycle
 from reconciler.model.errors import ChainBrokenError
@@ -306,141 +305,3 @@ def replay(events: Iterable[Event]) -> tuple[Observed, Touched]:
     for event in events:
         fold(observed, event, touched)
     return observed, touched
-
-
-# --- rows: what the store keeps of the fold -------------------------------------------------------------------------
-
-
-def _text(at: datetime | None) -> str | None:
-    return instant(at) if at else None
-
-
-def _time(text: str | None) -> datetime | None:
-    return moment(text) if text else None
-
-
-def repository_row(observed: Observed) -> dict[str, Json]:
-    """The repository's own row."""
-    return {
-        "branch": observed.branch,
-        "remote": observed.remote,
-        "revision": observed.revision,
-        "tree": observed.tree,
-        "whole_commit": observed.whole_commit,
-        "applied_at": _text(observed.applied_at),
-        "left": _text(observed.left),
-        "problems": observed.problems,
-        "pools": observed.pools,
-        "refused": observed.refused,
-        "confirmed": observed.confirmed,
-        "stale": observed.stale,
-    }
-
-
-def deployment_row(d: Deployment) -> dict[str, Json]:
-    """A deployment as the store keeps it."""
-    row: dict[str, Json] = {
-        "name": d.name,
-        "file": d.file,
-        "line": d.line,
-        "digest": d.digest,
-        "spec_commit": d.spec_commit,
-        "source": d.source.json(),
-        "label": d.label,
-        "generation": d.generation,
-        "schedules": [_scheduled_row(s) for s in d.schedules],
-        "limit": d.limit,
-        "collision": d.collision,
-        "pool": d.pool,
-        "queue": d.queue,
-        "tags": list(d.tags),
-        "retries": d.retries,
-        "created_at": instant(d.created_at),
-        "updated_at": instant(d.updated_at),
-        "paused": d.paused,
-        "invalid": d.invalid,
-        "last_run": d.last_run,
-        "last_state": d.last_state,
-        "last_at": _text(d.last_at),
-    }
-    if d.suspended:
-        row["suspended"] = {"reason": d.suspended.reason, "who": d.suspended.who, "at": instant(d.suspended.at)}
-    return row
-
-
-def _scheduled_row(s: Scheduled) -> dict[str, Json]:
-    return {"id": s.id, "rule": s.rule, "accounted": instant(s.accounted)}
-
-
-def deployment_of(row: dict[str, Any]) -> Deployment:
-    """The inverse of `deployment_row`."""
-    hold = row.get("suspended")
-    return Deployment(
-        **{k: row[k] for k in _PLAIN},
-        source=Source.load(row["source"]),
-        schedules=tuple(Scheduled(s["id"], s["rule"], moment(s["accounted"])) for s in row["schedules"]),
-        tags=tuple(row["tags"]),
-        created_at=moment(row["created_at"]),
-        updated_at=moment(row["updated_at"]),
-        suspended=Hold(hold["reason"], hold["who"], moment(hold["at"])) if hold else None,
-        last_at=_time(row["last_at"]),
-    )
-
-
-_PLAIN = (
-    "name file line digest spec_commit label generation paused limit collision pool queue retries invalid last_run "
-    "last_state"
-).split()
-
-
-def run_row(r: Run) -> dict[str, Json]:
-    """A run as the store keeps it, finished or not."""
-    row = {k: getattr(r, k) for k in _RUN_PLAIN}
-    return row | {
-        "state": str(r.state),
-        "final": r.final,
-        "since": instant(r.since),
-        "due": instant(r.due),
-        "created_at": instant(r.created_at),
-        "until": _text(r.until),
-        "started_at": _text(r.started_at),
-        "finished_at": _text(r.finished_at),
-        "tags": list(r.tags),
-    }
-
-
-def run_of(row: dict[str, Any]) -> Run:
-    """The inverse of `run_row`."""
-    return Run(
-        **{k: row[k] for k in _RUN_PLAIN},
-        state=State(row["state"]),
-        since=moment(row["since"]),
-        due=moment(row["due"]),
-        created_at=moment(row["created_at"]),
-        until=_time(row["until"]),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]),
-        tags=tuple(row["tags"]),
-    )
-
-
-_RUN_PLAIN = (
-    "id name deployment trigger cause who parameters spec spec_commit source_commit version generation pool queue "
-    "retries seq attempt reason detail"
-).split()
-
-
-def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, Any]], runs: Iterable[dict[str, Any]],
-            seq: int) -> Observed:  # fmt: skip
-    """Observed state from rows: what a restart reads instead of the log."""
-    observed = Observed(seq=seq)
-    if repository:
-        for key in ("branch", "remote", "revision", "tree", "whole_commit", "refused", "confirmed", "stale"):
-            setattr(observed, key, repository[key])
-        observed.applied_at = _time(repository["applied_at"])
-        observed.left = _time(repository["left"])
-        observed.problems, observed.pools = repository["problems"], repository["pools"]
-    observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
-    for row in runs:
-        observed.place(run_of(row))
-    return observed

@@ -8,7 +8,7 @@ read again from the store, and the turn never happened.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from reconciler.core import project
+from reconciler.core import project, rows
 from reconciler.core.project import Touched
 from reconciler.model.events import VERSION, Event, Fact
 from reconciler.model.state import Observed
@@ -52,7 +52,7 @@ class Ledger:
                 at=self._at,
                 revision=self.observed.revision,
                 expect=expect,
-                rows=rows(self.observed, self._touched),
+                rows=projected(self.observed, self._touched),
                 payloads=list(self._payloads.values()),
             )
         except Exception:
@@ -80,14 +80,14 @@ class Ledger:
 def load(store: Store) -> Observed:
     """Observed state from the store's projections."""
     head, _ = store.head()
-    return project.restore(store.meta(REPOSITORY), store.deployments(), store.live_runs(), head)
+    return rows.restore(store.meta(REPOSITORY), store.deployments(), store.live_runs(), head)
 
 
-def rows(observed: Observed, touched: Touched) -> Rows:
+def projected(observed: Observed, touched: Touched) -> Rows:
     """The projections of what a fold touched."""
     known = observed.deployments
     return Rows(
-        deployments={n: project.deployment_row(known[n]) if n in known else None for n in touched.deployments},
-        runs={ident: project.run_row(run) for ident, run in touched.runs.items()},
-        meta={REPOSITORY: project.repository_row(observed)} if touched.repository else {},
+        deployments={n: rows.deployment_row(known[n]) if n in known else None for n in touched.deployments},
+        runs={ident: rows.run_row(run) for ident, run in touched.runs.items()},
+        meta={REPOSITORY: rows.repository_row(observed)} if touched.repository else {},
     )

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core import admit, due, pinned, plan, project, report
+from reconciler.core import admit, due, pinned, plan, report, rows
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Launch, Supervisor
-from reconciler.model.errors import NotFoundError, ReconcilerError, StaleHeadError, StoreError
+from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
 from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import ACTIVE, FINAL, Run, State
@@ -205,6 +205,10 @@ class Loop:
             raise
         except ReconcilerError as error:
             request.answer.set_exception(error)
+        except Exception as error:
+            # One wish that was not foreseen must not end the daemon for all others.
+            log.exception("a request failed")
+            request.answer.set_exception(InvalidRequestError(f"the request cannot be decided: {error}"))
         else:
             answers.append((request.answer, value))
 
@@ -335,7 +339,7 @@ class Loop:
             row = self.ledger.store.run(given)
         except NotFoundError:
             return None
-        return self.ledger.observed.runs.get(row["id"]) or project.run_of(row)
+        return self.ledger.observed.runs.get(row["id"]) or rows.run_of(row)
 
     def run_of_key(self, deployment: str, key: str) -> str | None:
         """The run that a request with this key made before."""

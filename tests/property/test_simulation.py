@@ -11,7 +11,11 @@ import time
 from collections import Counter
 
 import pytest
-from helpers_simulation import play
+from helpers_simulation import Simulation, play
+
+from reconciler.daemon import requests
+from reconciler.daemon.loop import Request
+from reconciler.model.errors import InvalidRequestError
 
 logging.getLogger("reconciler").setLevel(logging.CRITICAL)
 
@@ -44,11 +48,23 @@ def test_the_histories_reach_what_they_are_meant_to():
         DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
         RunTimedOut RunCrashed RunCancelled
-    """.split()
+    """.split()  # noqa: SIM905 - reads better
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4
     for fault in ("after an append", "before an append", "act: before a launch", "disk refuses", "clock jumps by -"):
         assert fault in told
+
+
+@pytest.mark.parametrize("due", ["tomorrow", "2026-13-01T00:00:00Z", 7])
+def test_a_wish_that_nobody_foresaw_does_not_end_the_loop(due):
+    simulation = Simulation(0)
+    simulation.world.faults = False
+    simulation.turn([simulation.git.read])
+    name = next(iter(simulation.loop.ledger.observed.deployments))
+    request = Request(requests.VERBS["run"]({"deployment": name, "key": "k", "due": due}, "ada"))
+    simulation.turn([request])
+    with pytest.raises(InvalidRequestError):
+        request.answer.result(timeout=0)
 
 
 if __name__ == "__main__":

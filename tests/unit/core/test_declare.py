@@ -10,7 +10,8 @@ from reconciler.core.signature import read_flow
 from reconciler.model.ids import digest
 from reconciler.model.plan import SourceKind
 
-CODE = b'from reconciler import flow\n\n@flow(name="nice", retries=2, retry_delay_seconds=5)\ndef main(n: int, who: str = "x"):\n    """Say it."""\n'
+CODE = b'from reconciler import flow\n\n@flow(name="nice", retries=2, retry_delay_seconds=5)\n'
+CODE += b'def main(n: int, who: str = "x"):\n    """Say it."""\n'
 FILES = {"f.py": CODE, "app/f.py": CODE.replace(b"nice", b"inner"), "plain.py": b"def my_flow():\n    pass\n"}
 
 
@@ -78,14 +79,16 @@ PROBLEMS = {
     "a wrong default": ("f.py:main", "parameters: {n: text}", "deployments[0].parameters.n", "n"),
     "an unknown parameter": ("f.py:main", "parameters: {zz: 1}", "deployments[0].parameters.zz", "zz"),
     "a schedule's own": (
-        "f.py:main", "schedules: [{interval: 60, parameters: {n: text}}]", "deployments[0].schedules[0].parameters.n", "n",
+        "f.py:main", "schedules: [{interval: 60, parameters: {n: text}}]",
+        "deployments[0].schedules[0].parameters.n", "n",
     ),
     "the same schedule twice": (
         "f.py:main", "schedules: [{interval: 60}, {interval: 60}]", "deployments[0].schedules[1]", "twice",
     ),
     "two clones": ("f.py:main", "pull: [{git_clone: {}}, {git_clone: {}}]", "deployments[0].pull", "more than one"),
     "outside the directories": (
-        "f.py:main", "pull: [{git_clone: {directories: [app]}}]", "deployments[0].entrypoint", "outside the directories",
+        "f.py:main", "pull: [{git_clone: {directories: [app]}}]",
+        "deployments[0].entrypoint", "outside the directories",
     ),
 }  # fmt: skip
 

@@ -112,7 +112,7 @@ def test_a_changed_comment_moves_the_spec_commit_only():
     assert (known.spec_commit, known.generation) == ("n" * 40, 1)
 
 
-# --- what is broken ----------------------------------------------------------------------------------------------------
+# --- what is broken -------------------------------------------------------------------------------------
 
 
 def test_a_broken_file_keeps_what_it_held_spec_and_source():
@@ -148,7 +148,7 @@ def test_a_fault_that_comes_or_goes_at_the_same_revision_is_told():
     assert ledger.observed.problems == []
 
 
-# --- the guard ---------------------------------------------------------------------------------------------------------
+# --- the guard ------------------------------------------------------------------------------------------
 
 GUARD = {
     "all of one": ((A,), (), True),
@@ -201,7 +201,7 @@ def test_a_rewind_is_told_or_refused():
     assert [e.type for e in history(ledger.store)][-2:] == ["HistoryRewound", "RevisionApplied"]
 
 
-# --- schedules through a change -----------------------------------------------------------------------------------------
+# --- schedules through a change -------------------------------------------------------------------------
 
 
 def schedule(ledger):
