@@ -41,3 +41,14 @@ def refused(told: dict[str, Any]) -> ReconcilerError:
     error.reason = str(told.get("reason"))
     error.exit_code = int(told.get("exit_code") or 1)
     return error
+
+
+def answers(state: StateDir) -> bool:
+    """Whether a daemon listens; reading verbs ask, to say what waits for one."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(1.0)
+            line.connect(str(state.address("socket")))
+    except OSError:
+        return False
+    return True

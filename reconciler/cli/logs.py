@@ -1,0 +1,84 @@
+"""Print the output of a run, as it came."""
+
+import os
+import re
+import sys
+from typing import Any
+
+import click
+
+from reconciler.cli import _follow
+from reconciler.cli._log import reading
+from reconciler.cli._place import Place
+from reconciler.cli._print import plain, say, to_terminal, when
+from reconciler.engine import output
+from reconciler.model.errors import AccessError
+from reconciler.model.plan import Json
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\r(?!\n)")
+"""What a terminal would obey; tabs and line ends stay. In UTF-8 also the C1 controls."""
+
+
+@click.command("logs")
+@click.argument("run")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.pass_obj
+def command(obj: dict[str, Any], run: str, follow: bool) -> None:
+    """Print the output of a run's latest attempt, byte for byte; on a terminal without control characters."""
+    place = Place.of(obj)
+    with reading(place) as log:
+        row = log.run(run)
+        tail = _Tail(place)
+        if follow:
+            for row in _follow.moves(log, row["id"], place):
+                tail.print(row)
+        tail.print(row)
+    if not tail.printed:
+        say(_nothing(row, there=tail.there), err=True)
+
+
+class _Tail:
+    """Prints what is new of the latest attempt's output."""
+
+    def __init__(self, place: Place) -> None:
+        self._state = place.state
+        self._clean = to_terminal()
+        self._attempt = 0
+        self._offset = 0
+        self.printed = False
+        self.there = False
+
+    def print(self, row: dict[str, Json]) -> None:
+        """Everything that is there by now."""
+        if row["attempt"] != self._attempt:
+            if self._attempt:
+                say(f"--- attempt {row['attempt']} ---", err=True)
+            self._attempt, self._offset = row["attempt"], 0
+        path = self._state.attempt(row["id"], self._attempt) / output.OUTPUT
+        try:
+            self.there = path.exists()
+            while (read := output.read(path, self._offset))[0]:
+                chunk, self._offset = read
+                self._write(chunk)
+        except PermissionError:
+            raise AccessError(
+                f"the output cannot be read: this user may not read {path}",
+                hint="run this as the user that runs the daemon",
+            ) from None
+
+    def _write(self, chunk: bytes) -> None:
+        self.printed = True
+        sys.stdout.flush()
+        data = _CONTROL.sub(b"?", chunk) if self._clean else chunk
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+
+
+def _nothing(row: dict[str, Json], *, there: bool) -> str:
+    """Why nothing was printed."""
+    if not row["attempt"]:
+        reason = f": {plain(row['reason'])}" if row["reason"] else ""
+        return f"run {row['id']} has not started: {row['state']} since {when(row['since'])}{reason}"
+    if row["final"] and not there:
+        return f"the output of run {row['id']} is not kept any more (it ended {when(row['finished_at'])})"
+    return f"run {row['id']} has printed nothing ({row['state']})"
