@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 _HOMES = {"flow": "reconciler.engine.flows", "Flow": "reconciler.engine.flows"}
 
-__all__ = ["Flow", "flow"]  # noqa: F822 - given by __getattr__
+__all__ = ["Flow", "flow"]
 
 
 def __getattr__(name: str) -> object:

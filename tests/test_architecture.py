@@ -123,5 +123,7 @@ def test_no_two_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_every_top_level_name_has_a_place() -> None:
-    names = {p.stem if p.suffix == ".py" else p.name for p in ROOT.iterdir() if p.name not in {"py.typed", "__pycache__"}}
+    names = {
+        p.stem if p.suffix == ".py" else p.name for p in ROOT.iterdir() if p.name not in {"py.typed", "__pycache__"}
+    }
     assert names <= set(FLOORS) | OUTSIDE

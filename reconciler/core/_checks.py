@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from reconciler.core._patterns import UnsafePatternError, Ways, pattern
 from reconciler.model.plan import Json
 
+MAX_SCHEMA_BYTES = 262_144
+"""Of a schema as JSON."""
 MAX_DEPTH = 64
 MAX_NODES = 10_000
 _LARGEST = 1e300

@@ -29,7 +29,7 @@ def _sphinx(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
         head, colon, text = line.strip().removeprefix(":").partition(":")
         words = head.split()
         if line.lstrip().startswith(":") and colon and len(words) > 1 and words[0] in _SPHINX:
-            more = [_ for _ in _deeper(lines, at + 1, _indent(line)) if not _.startswith(":")]
+            more = [text for text in _deeper(lines, at + 1, _indent(line)) if not text.startswith(":")]
             yield words[-1].lstrip("*"), [text, *more]
 
 

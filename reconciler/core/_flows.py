@@ -14,6 +14,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 MAX_STEPS = 8
 """Assignments and calls followed between the name and the function."""
+MAX_NAMES = 1_000
+"""Of a module, that are compared with a name it does not have."""
 _KEEPERS = frozenset({"functools.cache", "functools.lru_cache", "prefect.task", "reconciler.task"})
 """Decorators that leave the parameters as they are."""
 _DYNAMIC = frozenset({"globals", "vars", "locals", "setattr", "exec", "__getattr__"})
@@ -71,7 +73,7 @@ def _lost(flow: Flow, lost: Lost, module: Module, name: str) -> Flow:
         raise RefusedError(lost.fault)
     if lost.missing is None or _is_dynamic(lost.missing):
         return _unknown(flow, lost.why)
-    near = difflib.get_close_matches(name, [n for n in lost.missing.names if len(n) < 200], n=1)  # noqa: PLR2004
+    near = difflib.get_close_matches(name, list(lost.missing.names)[:MAX_NAMES], n=1)
     hint = f"did you mean {near[0]!r}?" if near and lost.missing is module else ""
     raise RefusedError(EntrypointProblem(f"{lost.why}: no such function", hint, lost.missing.path))
 

@@ -20,6 +20,7 @@ _BOUNDS = {
     "exclusiveMaximum": "less than",
     "multipleOf": "a multiple of",
 }
+_LEAST = {"min": "at least", "max": "at most"}
 _COUNTED = {"Length": "character", "Items": "item", "Properties": "entry"}
 _PLURAL = {"character": "characters", "item": "items", "entry": "entries"}
 
@@ -79,15 +80,18 @@ def _missing(path: tuple[str | int, ...], error: Error) -> Iterator[Fault]:
 
 def _unknown(path: tuple[str | int, ...], error: Error) -> Iterator[Fault]:
     known = error.schema.get("properties", {})
-    patterns = error.schema.get("patternProperties", {})
-    for name in error.instance:
-        if name in known or any(re.search(text, name) for text in patterns):
-            continue
+    for name in extras(error.instance, error.schema):
         near = difflib.get_close_matches(name[: _LISTED * _LISTED], known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {_listed(list(known))}" if known else ""
         what = "key" if path else "parameter"
         message = f"unknown {what} {name[:_SHOWN]!r}{hint}"
         yield fault(path, message) if path else ((name,), message)
+
+
+def extras(instance: Mapping[str, Json], schema: Mapping[str, Json]) -> Iterator[str]:
+    """The names that neither `properties` nor `patternProperties` of the schema declares, in their order."""
+    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    return (name for name in instance if name not in known and not any(re.search(text, name) for text in patterns))
 
 
 def _union(path: tuple[str | int, ...], error: Error) -> Iterator[Fault]:
@@ -126,10 +130,9 @@ def _sentence(error: Error) -> str:
     value, word = error.validator_value, str(error.validator)
     if word in _BOUNDS:
         return f"expected {_BOUNDS[word]} {_text(value)}, got {_shown(error)}"
-    for suffix, unit in _COUNTED.items():
-        if word in {f"min{suffix}", f"max{suffix}"}:
-            bound = "at least" if word.startswith("min") else "at most"
-            return f"expected {bound} {value} {unit if value == 1 else _PLURAL[unit]}, got {len(error.instance)}"
+    if word[3:] in _COUNTED and word[:3] in _LEAST:
+        unit = _COUNTED[word[3:]]
+        return f"expected {_LEAST[word[:3]]} {value} {unit if value == 1 else _PLURAL[unit]}, got {len(error.instance)}"
     match word:
         case "type" | "enum" | "const":
             expected = {"type": _types, "enum": _one_of, "const": _listed}[word]([value])
@@ -140,9 +143,11 @@ def _sentence(error: Error) -> str:
             return f"{_shown(error)} is too long to be matched against the pattern {value!r}"
         case "uniqueItems":
             return "expected every item once"
-        case "required" | "additionalProperties":
-            return "; ".join(text for _, text in (_missing if word == "required" else _unknown)(("it",), error))
-        case "None":
+        case "required":
+            return f"{_listed([name for name in value if name not in error.instance])} is required"
+        case "additionalProperties":
+            return f"unknown key {_listed(list(extras(error.instance, error.schema)))}"
+        case "None" | "nothing":
             return f"nothing is accepted here, got {_shown(error)}"
     return f"{_shown(error)} is not what the schema's `{word}` asks for"
 

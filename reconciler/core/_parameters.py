@@ -1,10 +1,12 @@
 """The parameter schema of a function, as Prefect's `parameter_openapi_schema` looks. Called by core/signature."""
 
 import ast
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core._annotations import Schemas
+from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
 from reconciler.core._classes import Kind, classify
 from reconciler.core._docstrings import parameter_docs
 from reconciler.core._fields import constrained, settings
@@ -50,7 +52,18 @@ def parameter_schema(
     whole["additionalProperties"] = arguments.kwarg is not None
     if schemas.definitions:
         whole["$defs"] = schemas.definitions
-    return whole, schemas.notes
+    return _bounded(whole, schemas.notes)
+
+
+def _bounded(schema: Schema, notes: list[str]) -> tuple[Schema | None, list[str]]:
+    """The schema, unless the daemon would refuse to validate by it."""
+    try:
+        check(schema)
+        if len(json.dumps(schema)) <= MAX_SCHEMA_BYTES:
+            return schema, notes
+    except RefusedSchemaError:
+        pass
+    return None, ["signature unknown: its schema is too large; any parameters are accepted"]
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[_Parameter]:

@@ -119,7 +119,9 @@ class _Reading:
         self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
         clones = version.sources(self._pull, ours)
         if len(clones) > 1:
-            self._problem(("pull",), "more than one git_clone: which of them versions the deployment is not defined yet")
+            self._problem(
+                ("pull",), "more than one git_clone: which of them versions the deployment is not defined yet"
+            )
         self.source = version.primary(clones)
         self._code_of = code_of
 
@@ -150,7 +152,9 @@ class _Reading:
                 ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
             )
         schema = self._schema(facts)
-        data = spec.model_dump(mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"})
+        data = spec.model_dump(
+            mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"}
+        )
         return data | {
             "flow_name": flow_name,
             "pull": self._pull,
@@ -159,7 +163,10 @@ class _Reading:
             "concurrency_limit": spec.limit,
             "collision_strategy": spec.collision,
             "work_pool": spec.work_pool.model_dump(mode="json")
-            | {"name": spec.work_pool.name or "process", "work_queue_name": spec.work_pool.work_queue_name or "default"},
+            | {
+                "name": spec.work_pool.name or "process",
+                "work_queue_name": spec.work_pool.work_queue_name or "default",
+            },
             "parameter_openapi_schema": schema,
             "flow": _flow_part(facts),
         }
@@ -179,7 +186,11 @@ class _Reading:
         for note in found.notes:
             self._note(("entrypoint",), note)
         inside = self.source.directories
-        if inside and found.defines and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside):
+        if (
+            inside
+            and found.defines
+            and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside)
+        ):
             self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
         return found
 

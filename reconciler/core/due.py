@@ -88,7 +88,10 @@ def _slots_due(
     start = scheduled.accounted
     if scheduled.next_due is not None and scheduled.next_due < first_fresh:
         facts += _stretch(
-            SlotsMissed, deployment, scheduled, first_fresh - timedelta(microseconds=1),
+            SlotsMissed,
+            deployment,
+            scheduled,
+            first_fresh - timedelta(microseconds=1),
             "nobody looked within the grace of 60 s",
         )
         start = first_fresh - timedelta(microseconds=1)

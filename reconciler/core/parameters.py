@@ -11,14 +11,13 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from reconciler.core._checks import RefusedSchemaError, check
-from reconciler.core._messages import Fault, faults
+from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
+from reconciler.core._messages import Fault, extras, faults
 from reconciler.core._patterns import MAX_WAYS, pattern
 from reconciler.core.arguments import MAX_BYTES
 from reconciler.core._plain import fits
 from reconciler.model.plan import Json
 
-MAX_SCHEMA_BYTES = 262_144
 MAX_PROBLEMS = 20
 MAX_STEPS = 50_000
 """Keywords evaluated in one validation, and one more for each byte of the parameters: about a second, at most some."""
@@ -75,6 +74,32 @@ def _unique(_validator: Any, value: Any, instance: Any, _schema: Any) -> Iterato
             yield ValidationError("has an item twice")
 
 
+def _properties(validator: Any, declared: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name, part in declared.items():
+            if name in instance:
+                yield from _inside(validator, part, instance, name)
+
+
+def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    names = extras(instance, schema)
+    if allowed is not False:
+        for name in names:
+            yield from _inside(validator, allowed, instance, name)
+    elif next(names, None) is not None:
+        yield ValidationError("unknown names")
+
+
+def _inside(validator: Any, part: Any, instance: Any, name: str) -> Iterator[ValidationError]:
+    """The errors of one entry; jsonschema's own forget the name where the schema is `false`."""
+    if part is False:
+        yield ValidationError("nothing", validator="nothing", instance=instance[name], schema={}, path=(name,))
+    else:
+        yield from validator.descend(instance[name], part, path=name, schema_path=name)
+
+
 def _any_of(validator: Any, branches: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
     if not any(validator.evolve(schema=branch).is_valid(instance) for branch in branches):
         yield _none_of(validator, branches, instance)
@@ -92,7 +117,14 @@ def _none_of(validator: Any, branches: Any, instance: Any) -> ValidationError:
     return ValidationError("fits none", context=[error for errors in told for error in errors])
 
 
-_OWN: dict[str, _Keyword] = {"pattern": _pattern, "uniqueItems": _unique, "anyOf": _any_of, "oneOf": _one_of}
+_OWN: dict[str, _Keyword] = {
+    "additionalProperties": _additional,
+    "anyOf": _any_of,
+    "oneOf": _one_of,
+    "pattern": _pattern,
+    "properties": _properties,
+    "uniqueItems": _unique,
+}
 _KEYWORDS: dict[str, _Keyword] = {**Draft202012Validator.VALIDATORS, **_OWN}
 _Bounded = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator, {word: _counted(keyword) for word, keyword in _KEYWORDS.items()}

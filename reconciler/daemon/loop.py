@@ -262,7 +262,6 @@ class Loop:
             elif event.type in ENDED:
                 self._supervisor.forget(event.subject)
 
-
     def _launch(self, run: Run) -> None:
         pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
         self._supervisor.launch(

@@ -72,4 +72,6 @@ class Mirrors:
 
 def offline(source: Source) -> Elsewhere:
     """For commands that never use the network."""
-    raise SourceUnavailableError(f"{url.redact(source.repository or '')} is another repository, and this command stays offline")
+    raise SourceUnavailableError(
+        f"{url.redact(source.repository or '')} is another repository, and this command stays offline"
+    )

@@ -244,9 +244,7 @@ class Observer:
                 self._deployments[entry.name] = self._declared(path, entry)
 
     def _declared(self, path: str, entry: Entry) -> Declared:
-        return Declared(
-            entry.name, path, entry.line, entry.digest, self._commit((path,))[0], self._source(path, entry)
-        )
+        return Declared(entry.name, path, entry.line, entry.digest, self._commit((path,))[0], self._source(path, entry))
 
     def _source(self, path: str, entry: Entry) -> Source:
         source = entry.source

@@ -21,7 +21,6 @@ from reconciler.model.state import Run
 from reconciler.pools import Pool
 
 
-
 class Orders:
     """Writes orders, keeps pools open, pins commits, has working copies prepared."""
 

@@ -14,6 +14,7 @@ from reconciler.model.plan import Declared, Desired, Json
 from reconciler.model.state import Deployment
 from reconciler.stores import Kind, Payload, Store
 
+
 class _Specs(Mapping[str, Mapping[str, Json]]):
     """Specs just read, then those in the store."""
 

@@ -46,7 +46,11 @@ class Looker:
     """Reads git on request."""
 
     def __init__(
-        self, tracked: Tracked, observer: Observer, post: Callable[[Read | Unchanged | Unreadable], None], cache: Cache,
+        self,
+        tracked: Tracked,
+        observer: Observer,
+        post: Callable[[Read | Unchanged | Unreadable], None],
+        cache: Cache,
         applied: str | None,
     ) -> None:
         self._tracked = tracked

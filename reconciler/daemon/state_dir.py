@@ -1,14 +1,14 @@
 """The state directory: its layout, its permissions, and the lock of the one daemon. Called by wiring and the CLI.
 
-    <common git directory>/reconciler/        0700, or where --state-dir says
-        log.db            the log, payloads and projections
-        lock              held by the daemon; names its pid
-        socket            requests, 0600 (a link to a short path where this one is too long for a socket address)
-        notify            datagrams by which runs say "look"; a hint only
-        config.toml       the operator's settings, if any
-        runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
-        copies/           working copies prepared ahead
-        mirrors/          other repositories that specs name
+<common git directory>/reconciler/        0700, or where --state-dir says
+    log.db            the log, payloads and projections
+    lock              held by the daemon; names its pid
+    socket            requests, 0600 (a link to a short path where this one is too long for a socket address)
+    notify            datagrams by which runs say "look"; a hint only
+    config.toml       the operator's settings, if any
+    runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
+    copies/           working copies prepared ahead
+    mirrors/          other repositories that specs name
 """
 
 import fcntl
@@ -90,9 +90,13 @@ def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
         for name in ("runs", "copies", "mirrors"):
             (root / name).mkdir(mode=0o700, exist_ok=True)
     except PermissionError:
-        raise AccessError(f"cannot write the state directory {root}", hint="serve as its owner, or give --state-dir") from None
+        raise AccessError(
+            f"cannot write the state directory {root}", hint="serve as its owner, or give --state-dir"
+        ) from None
     except OSError as error:
-        raise StoreError(f"cannot use the state directory {root}: {error.strerror}", hint="or give --state-dir") from None
+        raise StoreError(
+            f"cannot use the state directory {root}: {error.strerror}", hint="or give --state-dir"
+        ) from None
     kind = _filesystem(root)
     if kind in NETWORK and not allow_network_fs:
         raise ConflictError(

@@ -35,6 +35,7 @@ SETTLE = 2.0
 STUCK = 10.0
 """Seconds past `timeout_seconds` at which a run that could not stop itself is killed."""
 
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What a run's order is made from."""

@@ -27,6 +27,7 @@ from reconciler.model.plan import Json
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
+
 def clock() -> datetime:
     """Now, aware, in UTC."""
     return datetime.now(UTC)

@@ -3,8 +3,7 @@
 A run directory, `<state>/runs/<run>/<attempt>/`, made by the daemon:
 
     order.json     what to do (order.py); written by the daemon before the launch
-    started        the marker that one process wins, or nobody ever will (marker.py)
-    lock           held by the run's process while it lives (marker.py)
+    started        the marker that one process wins, or nobody ever will; locked while that process lives (marker.py)
     journal.jsonl  the facts it reports (journal.py); long results and errors in result.json and error.json
     output         its stdout and stderr (output.py)
     exit           how its process ended, written by the template that reaped it (marker.py)

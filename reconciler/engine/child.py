@@ -1,6 +1,7 @@
-"""Makes a freshly forked process as good as a new one, before it becomes a run. Called by the template."""
+"""Makes a freshly forked process as good as a new one, before it becomes a run. Called by the template and entry.py."""
 
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -43,8 +44,15 @@ def _redirect(run_dir: Path) -> None:
     os.closerange(_FIRST_FREE, _FIRST_FREE + 2)
 
 
-def tidy() -> None:
-    """What a run needs in a warm and in a cold process alike: live output, a word on a crash in C, a clean argv."""
+def prepare() -> None:
+    """What every run finds, done once before the first fork: no arguments, live output, a word on a crash in C code.
+
+    `logging` works without a word from the flow, and gives way to whatever the flow configures itself.
+    """
     sys.argv = [""]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper: nobody replaced it yet
     faulthandler.enable()
+    last = logging.StreamHandler()
+    last.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.lastResort = last
+    logging.getLogger().setLevel(logging.INFO)

@@ -40,10 +40,10 @@ def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) 
     checkout = importlib.import_module("reconciler.git.checkout")
     repository = importlib.import_module("reconciler.git.repository").Repository.open(git_dir)
     try:
-        manifest: Manifest = checkout.lay_out(repository, commit, target, directories)
+        manifest = checkout.lay_out(repository, commit, target, tuple(directories))
     finally:
         repository.close()
-    return manifest
+    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers}
 
 
 def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:

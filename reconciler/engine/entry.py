@@ -14,12 +14,13 @@ ROOT = str(Path(__file__).absolute().parents[2])
 if __name__ == "__main__":
     known = ROOT in sys.path
     sys.path.insert(0, ROOT)
-    from reconciler.engine import run, template
+    from reconciler.engine import child, run, template
 
     del sys.path[0]
     if not known:
         sys.path.append(ROOT)
     mode, *rest = sys.argv[1:]
+    child.prepare()
     if mode == "run":
         run.leave(run.main(Path(rest[0])))
     os.setsid()

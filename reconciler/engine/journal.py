@@ -56,7 +56,7 @@ class Journal:
         line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
-        os.write(self._fd, line.encode("ascii") + b"\n")
+        os.write(self._fd, line.encode() + b"\n")
         notify(self._address, self._run)
 
 

@@ -2,10 +2,10 @@
 
 `started` is won by exactly one process (a hard link is made or it is not, and it appears with its content). Who wants
 to be sure that an attempt never starts takes the marker itself: `bury`. Alive means that pid, start time and boot id
-match; the record lock, which the kernel drops with the process, is the second witness.
+match; the record lock on the marker, which the kernel drops with the process, is the second witness. In the run's own
+process nobody else opens the marker: closing any descriptor of a file drops a process's locks on it.
 """
 
-import contextlib
 import fcntl
 import json
 import os
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-STARTED, LOCK, EXIT = "started", "lock", "exit"
+STARTED, EXIT = "started", "exit"
 _FLOCK = struct.Struct("hhqqi4x")
 _SMALL = 4096
 _START_TIME = 19
@@ -42,7 +42,7 @@ NOBODY = Identity(0, 0, "")
 @cache
 def boot_id() -> str:
     """The id of this boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
 
 
 def myself() -> Identity:
@@ -74,15 +74,27 @@ def _stat(pid: int) -> _Stat | None:
 
 
 def claim(run_dir: Path, who: Identity) -> bool:
-    """Win the attempt for a process; False when it is taken. Raises OSError when the directory cannot be written."""
+    """Win the attempt for a process; False when it is taken. Raises OSError when the directory cannot be written.
+
+    A process that wins for itself holds the lock on the marker, from before it appears, for as long as it lives.
+    """
     draft = run_dir / f".started.{os.getpid()}"
-    draft.write_text(json.dumps({name: getattr(who, name) for name in who.__slots__}), encoding="ascii")
+    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    won = False
     try:
+        os.write(fd, json.dumps({name: getattr(who, name) for name in who.__slots__}).encode())
+        if who is not NOBODY:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.link(draft, run_dir / STARTED)
+        won = True
     except FileExistsError:
         return False
     finally:
         draft.unlink()
+        if won and who is not NOBODY:
+            os.set_inheritable(fd, True)  # noqa: FBT003 - its one argument: the lock outlives our own exec
+        else:
+            os.close(fd)
     return True
 
 
@@ -102,18 +114,10 @@ def owner(run_dir: Path) -> Identity | None:
     return NOBODY
 
 
-def hold_lock(run_dir: Path) -> None:
-    """Lock the attempt for as long as this process lives; the descriptor stays open over our own exec."""
-    fd = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    os.set_inheritable(fd, True)  # noqa: FBT003 - its one argument
-    with contextlib.suppress(OSError):
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def locked(run_dir: Path) -> bool:
     """Whether another process holds the attempt's lock."""
     try:
-        fd = os.open(run_dir / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(run_dir / STARTED, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -128,7 +132,7 @@ def locked(run_dir: Path) -> bool:
 def write_exit(run_dir: Path, *, code: int | None = None, signal: int | None = None) -> None:
     """Record how the run's process ended, all at once or not at all."""
     draft = run_dir / f".exit.{os.getpid()}"
-    draft.write_text(json.dumps({"code": code, "signal": signal}), encoding="ascii")
+    draft.write_bytes(json.dumps({"code": code, "signal": signal}).encode())
     draft.rename(run_dir / EXIT)
 
 

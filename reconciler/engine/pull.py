@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,12 @@ class Source:
         return self._here()[1]
 
 
+@cache
+def find(word: str) -> type[steps.Step]:
+    """The step of a word; the template finds each once, for all its runs. Raises UnknownWordError."""
+    return plugins.load(steps, steps.Step, word)  # type: ignore[type-abstract]  # a subclass is what comes back
+
+
 def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
     """Run every step in order; each is a fact. Raises StepError at the first that fails: the rest do not run."""
     work = run_dir / WORK
@@ -58,7 +64,8 @@ def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
         journal.write("step", **_fact(index, entry, began), ok=True)
-    work.mkdir(mode=0o700, exist_ok=True)
+    if source.directory == work:
+        work.mkdir(mode=0o700, exist_ok=True)
     return source
 
 
@@ -78,7 +85,6 @@ def _fact(index: int, entry: Mapping[str, Any], began: float) -> dict[str, Any]:
 
 def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> None:
     """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat."""
-    step = plugins.load(steps, steps.Step, steps.short(entry["step"]))  # type: ignore[type-abstract]
     inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
     context = steps.Context(
         work=work,
@@ -86,7 +92,7 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
         environment=os.environ,
         lay_out=partial(_lay_out, todo, source),
     )
-    outputs = dict(step.act(inputs, context))
+    outputs = dict(find(steps.short(entry["step"])).act(inputs, context))
     if entry.get("id"):
         source.outputs[entry["id"]] = outputs
     source.outputs.update(outputs)
@@ -96,4 +102,6 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
 
 def _lay_out(todo: Order, source: Source, target: Path, inputs: Mapping[str, Any]) -> None:
     manifest = copies.lay_out(todo.state_dir_copies, target, inputs)
+    if pointers := manifest.get("lfs"):
+        print(f"{len(pointers)} files are Git LFS pointers, not their content, such as {pointers[0]}")  # noqa: T201
     source.laid_out.append((target.absolute(), manifest.get("commit"), manifest.get("tree")))

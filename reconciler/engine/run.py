@@ -1,14 +1,13 @@
 """The run itself: wins the attempt, pulls, loads, calls, reports. Called by entry.py in the run's own process."""
 
 import atexit
-import logging
 import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, child, load, marker, order, parameters, pull, report
+from reconciler.engine import call, load, marker, order, parameters, pull, report
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -26,9 +25,6 @@ def main(run_dir: Path, given: Order | None = None) -> int:
     """
     if not marker.claim(run_dir, marker.myself()):
         return 0
-    marker.hold_lock(run_dir)
-    child.tidy()
-    _log_to_output()
     call.end_on_termination()
     todo = given or order.load(run_dir)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
@@ -89,11 +85,3 @@ def _facts(source: pull.Source, loaded: load.Loaded, todo: Order) -> dict[str, A
         "flow_version": loaded.version,
         "git_present": (source.directory / ".git").exists(),
     }
-
-
-def _log_to_output() -> None:
-    """Make `logging` work without a word from the flow, and give way to whatever it configures itself."""
-    last = logging.StreamHandler()
-    last.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.lastResort = last
-    logging.getLogger().setLevel(logging.INFO)

@@ -22,6 +22,7 @@ from reconciler.engine.journal import notify
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
+from reconciler.engine.pull import find
 
 _REQUEST_BYTES = 64 * 1024
 _TRIM_EVERY_MS = 200
@@ -44,7 +45,7 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
     """
     marker.boot_id()  # asked once, here, for all runs
     for word in plugins.words(steps):
-        plugins.load(steps, steps.Step, word)  # type: ignore[type-abstract]
+        find(word)
     gc.freeze()
     adopt_orphans()
     template = _Template(fd)

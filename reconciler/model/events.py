@@ -44,11 +44,7 @@ class Fact:
 
     def data(self) -> dict[str, Json]:
         """The fields that say more than their default, without the subject."""
-        return {
-            name: value
-            for name, default in _shape(type(self))
-            if (value := getattr(self, name)) != default
-        }
+        return {name: value for name, default in _shape(type(self)) if (value := getattr(self, name)) != default}
 
 
 _SHAPES: dict[type, tuple[tuple[str, Any], ...]] = {}

@@ -21,7 +21,8 @@ _COMMON = {"id", "requires"}
 def check(word: str, inputs: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong with a step of a spec, as (path inside its inputs, message); an empty path is the step itself.
 
-    Checked as JSON, which specs hold: strictly, but a mapping is enough for a dataclass. A text with `{{ ... }}` stands for any value. Unknown steps and inputs name the nearest known one.
+    Checked as JSON, which specs hold: strictly, but a mapping is enough for a dataclass. A text with `{{ ... }}` stands
+    for any value. Unknown steps and inputs name the nearest known one.
     """
     try:
         kind = plugins.load(steps, Step, short(word))  # type: ignore[type-abstract]  # a subclass is what comes back

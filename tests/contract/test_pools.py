@@ -122,9 +122,9 @@ def test_a_flow_deaf_to_sigterm_dies_of_sigkill_with_all_it_started(pool, tmp_pa
 
 
 def test_sigterm_lets_finally_run_and_is_the_end(pool, tmp_path):
-    body = (
-        NOTE_PID
-        + "def main():\n    try:\n        (here / 'ready').touch(); time.sleep(600)\n    finally:\n        print('tidied')\n"
+    body = NOTE_PID + (
+        "def main():\n    try:\n        (here / 'ready').touch(); time.sleep(600)\n    finally:\n"
+        "        print('tidied')\n"
     )
     run_dir = make_run(tmp_path, body)
     pool.launch(run_dir)
@@ -136,7 +136,10 @@ def test_sigterm_lets_finally_run_and_is_the_end(pool, tmp_path):
 
 
 def test_a_flood_of_output_keeps_head_and_tail(pool, tmp_path):
-    body = "import os\ndef main():\n    print('first')\n    for _ in range(200): os.write(1, b'x' * (1 << 20))\n    print('last')\n"
+    body = (
+        "import os\ndef main():\n    print('first')\n"
+        "    for _ in range(200): os.write(1, b'x' * (1 << 20))\n    print('last')\n"
+    )
     done = run(pool, make_run(tmp_path, body, limits={"output_bytes": 1 << 20}))
     assert pool.exit_status(done) == {"code": 0, "signal": None}
     assert (done / "output").stat().st_blocks * 512 <= (1 << 20) + 8192
@@ -189,9 +192,11 @@ def test_the_environment_is_clean_but_for_what_is_declared(pool, tmp_path, monke
     monkeypatch.setenv("DAEMON_TOKEN", "s3cret")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     monkeypatch.setenv("PYTHONPATH", "/nonexistent")
-    body = (
-        NOTE_PID
-        + "def main():\n    (here / 'pid').write_text(str(os.getpid()))\n    return dict(os.environ), time.strftime('%z'), sys.argv, sorted(vars(sys.modules['__main__']))\n"
+    body = NOTE_PID + (
+        "def main():\n    (here / 'pid').write_text(str(os.getpid()))\n"
+        "    return dict(os.environ), time.strftime('%z'), sys.argv, "
+        "sorted(vars(sys.modules['__main__']))\n"
+        ""
     )
     done = run(pool, make_run(tmp_path, body, env={"MINE": "1", "TZ": "America/New_York", "HOME": None}))
     environ, zone, argv, names = last(done)["result"]
@@ -211,7 +216,12 @@ def test_the_kernel_shows_no_secret_of_the_daemon_either(pool, tmp_path, monkeyp
 
 
 def test_no_descriptor_of_anyone_else_is_open_in_a_run(pool, tmp_path):
-    body = "import os\ndef main():\n    return [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}')]\n"
+    body = (
+        "import os\ndef main():\n"
+        "    return [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if "
+        "os.path.exists(f'/proc/self/fd/{n}')]\n"
+        ""
+    )
     with (tmp_path / "daemon.db").open("w"):
         links = last(run(pool, make_run(tmp_path, body)))["result"]
     mine = [link for link in links if "daemon.db" in link or "socket" in link]
@@ -220,7 +230,12 @@ def test_no_descriptor_of_anyone_else_is_open_in_a_run(pool, tmp_path):
 
 @pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "LC_ALL"])
 def test_what_only_a_fresh_interpreter_obeys_is_obeyed(pool, tmp_path, variable):
-    body = "import os, sys\ndef main():\n    return [hash('x'), os.environ.get('PYTHONHASHSEED'), os.environ.get('LC_ALL'), os.getpid() == os.getsid(0)]\n"
+    body = (
+        "import os, sys\ndef main():\n"
+        "    return [hash('x'), os.environ.get('PYTHONHASHSEED'), os.environ.get('LC_ALL'), os.getpid() "
+        "== os.getsid(0)]\n"
+        ""
+    )
     value = {"PYTHONHASHSEED": "7", "LC_ALL": "C.UTF-8"}[variable]
     first = run(pool, make_run(tmp_path, body, env={variable: value}))
     second = run(pool, make_run(tmp_path, body, env={variable: value}, run="00000000000000bb"))

@@ -37,7 +37,7 @@ def test_the_half_that_acts_needs_the_standard_library_only(word):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_an_unknown_input_is_told(word):
-    ((path, message),) = [p for p in steps.check(word, {"nonsense_input": 1}) if p[0] == ("nonsense_input",)]
+    ((_, message),) = [p for p in steps.check(word, {"nonsense_input": 1}) if p[0] == ("nonsense_input",)]
     assert message.startswith("unknown input; it takes ")
 
 
@@ -57,7 +57,7 @@ def test_a_good_step_has_no_problem(word, inputs):
     assert list(steps.check(word, inputs)) == []
 
 
-SECRET = "a secret must not be written in a spec: refer to it, as in '{{ secret.NAME }}'"
+REFUSED = "a secret must not be written in a spec: refer to it, as in '{{ secret.NAME }}'"
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ SECRET = "a secret must not be written in a spec: refer to it, as in '{{ secret.
             {"repository": ".", "include_submodules": "yes"},
             [(("include_submodules",), "expected a valid boolean")],
         ),
-        ("git_clone", {"repository": ".", "access_token": "ghp_x"}, [(("access_token",), SECRET)]),
-        ("git_clone", {"repository": ".", "credentials": {"token": "x"}}, [(("credentials",), SECRET)]),
+        ("git_clone", {"repository": ".", "access_token": "ghp_x"}, [(("access_token",), REFUSED)]),
+        ("git_clone", {"repository": ".", "credentials": {"token": "x"}}, [(("credentials",), REFUSED)]),
         (
             "git_clone",
             {"repository": ".", "branch": "b", "commit_sha": "a" * 40},

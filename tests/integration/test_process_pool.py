@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,37 @@ def test_the_default_pull_takes_a_prepared_copy_and_never_a_poisoned_one(pool, t
     assert list(copies.iterdir()) == []
 
 
+def git(folder: Path, *words: str) -> str:
+    """The real git, with nothing of this machine's configuration."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *words]
+    return subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_without_a_prepared_copy_the_commit_is_laid_out_from_git(pool, tmp_path):
+    repository = tmp_path / "repository"
+    (repository / "flows").mkdir(parents=True)
+    (repository / "flows" / "etl.py").write_text("import os\ndef main():\n    return sorted(os.listdir())\n")
+    (repository / "big.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    git(repository, "init", "-q")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "one")
+    commit, tree = git(repository, "rev-parse", "HEAD", "HEAD^{tree}").split()
+    inputs = {"git_dir": str(repository / ".git"), "commit": commit, "directories": []}
+    default = [{"step": "git_clone", "id": None, "inputs": inputs}]
+    run_dir = make_run(tmp_path, "", pull=default, entrypoint="flows/etl.py:main")
+    pool.launch(run_dir)
+    assert last(finish(pool, run_dir))["result"] == ["big.bin", "flows"]
+    running = facts(run_dir)[1]
+    assert (running["commit"], running["tree"], running["git_present"]) == (commit, tree, False)
+    assert "1 files are Git LFS pointers" in output(run_dir)
+    named = [{"step": "git_clone", "id": "c", "inputs": {**inputs, "repository": ".", "directories": ["flows"]}}]
+    other = make_run(tmp_path, "", run="00000000000000bb", pull=named, entrypoint="flows/etl.py:main")
+    pool.launch(other)
+    assert last(finish(pool, other))["result"] == ["flows"]
+    assert (other / "work" / "repository" / "flows").is_dir()
+
+
 def test_the_daemon_is_told_of_each_fact_and_of_the_end(pool, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(tmp_path / "hint"))
@@ -231,7 +263,12 @@ def test_strays_of_one_run_do_not_cost_another_its_own(pool, tmp_path):
 
 
 def test_the_template_imports_nothing_but_our_engine_and_the_standard_library(pool, tmp_path):
-    body = "import sys\ndef main():\n    return [n for n in sys.modules if n.partition('.')[0] not in {*sys.stdlib_module_names, 'reconciler', 'flow'} and not n.startswith('_')]\n"
+    body = (
+        "import sys\ndef main():\n"
+        "    return [n for n in sys.modules if n.partition('.')[0] not in {*sys.stdlib_module_names, "
+        "'reconciler', 'flow'} and not n.startswith('_')]\n"
+        ""
+    )
     run_dir = make_run(tmp_path, body)
     pool.launch(run_dir)
     foreign = {name.partition(".")[0] for name in last(finish(pool, run_dir))["result"]}

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import pytest
@@ -78,7 +78,7 @@ Name = NewType("Name", str)
         (["a"], frozenset[str], frozenset({"a"})),
         ({"1": "a"}, dict[int, str], {1: "a"}),
         ({"a": "2026-01-02"}, Mapping[str, date], {"a": date(2026, 1, 2)}),
-        (None, Optional[int], None),
+        (None, int | None, None),
         ("5", int | str, "5"),
         ("2026-01-02", date | None, date(2026, 1, 2)),
         ("a", Literal["a", 1], "a"),

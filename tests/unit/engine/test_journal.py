@@ -85,7 +85,7 @@ def test_an_endless_line_takes_bounded_memory_and_is_left_behind(path):
 
 
 @pytest.mark.parametrize(
-    "make", [os.mkfifo, os.mkdir, lambda p: os.symlink("/etc/passwd", p)], ids=["fifo", "folder", "link"]
+    "make", [os.mkfifo, os.mkdir, lambda p: p.symlink_to("/etc/passwd")], ids=["fifo", "folder", "link"]
 )
 def test_a_journal_that_is_no_file_is_empty_and_nobody_hangs(path, make):
     make(path)

@@ -13,7 +13,7 @@ from reconciler.engine import marker
 
 HOLD = (
     "import sys, pathlib; from reconciler.engine import marker; d = pathlib.Path(sys.argv[1]);"
-    "print(marker.claim(d, marker.myself()), flush=True); marker.hold_lock(d); print('held', flush=True); sys.stdin.read()"
+    "print(marker.claim(d, marker.myself()), flush=True); sys.stdin.read()"
 )
 
 
@@ -25,7 +25,6 @@ def holder(tmp_path):
     )
     with process:
         assert process.stdout.readline() == "True\n"
-        assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
 
@@ -33,7 +32,8 @@ def holder(tmp_path):
 def test_one_wins_and_the_marker_appears_with_its_content(tmp_path):
     assert marker.owner(tmp_path) is None
     assert marker.claim(tmp_path, marker.myself())
-    assert not marker.claim(tmp_path, marker.NOBODY)
+    assert not marker.claim(tmp_path, marker.myself())
+    assert not marker.bury(tmp_path)
     assert marker.owner(tmp_path) == marker.myself()
     assert [p.name for p in tmp_path.iterdir()] == ["started"]
 
@@ -79,7 +79,7 @@ def test_a_zombie_is_alive_until_its_keeper_has_recorded_its_end(tmp_path, holde
     assert not marker.alive(owner)
 
 
-def test_no_lock_file_is_no_lock(tmp_path):
+def test_no_marker_is_no_lock(tmp_path):
     assert not marker.locked(tmp_path)
 
 

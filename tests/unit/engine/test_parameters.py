@@ -8,7 +8,7 @@ from reconciler import flow
 from reconciler.engine.parameters import ParameterError, bind
 
 
-def positional(a, /, b=2, *, c: date = None):
+def positional(a, /, b=2, *, c: date | None = None):
     return a, b, c
 
 

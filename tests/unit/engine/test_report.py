@@ -8,7 +8,7 @@ from reconciler.engine.journal import Journal, attachment, read
 LIMIT = 200_000
 
 
-class Unspeakable(Exception):
+class Unspeakable(Exception):  # noqa: N818
     def __str__(self):
         raise RuntimeError("no words")
 
@@ -60,7 +60,7 @@ def test_a_result_over_the_limit_is_only_described(tmp_path):
 
 def raised(error, cause=None):
     try:
-        raise error from cause
+        raise error from cause  # noqa: TRY301
     except BaseException as caught:  # noqa: BLE001
         return caught
 

@@ -94,7 +94,10 @@ def test_a_parameter_that_does_not_fit_is_named_and_the_flow_not_called(tmp_path
     "flow",
     [
         "import time\ndef main():\n    time.sleep(60)\n",
-        "def main():\n    while True:\n        try:\n            for _ in iter(int, 1): pass\n        except Exception: pass\n",
+        (
+            "def main():\n    while True:\n        try:\n            for _ in iter(int, 1): pass\n"
+            "        except Exception: pass\n"
+        ),
         "import asyncio\nasync def main():\n    await asyncio.sleep(60)\n",
         "import time\nasync def main():\n    time.sleep(60)\n",
     ],
@@ -127,7 +130,8 @@ def test_logging_works_without_a_word_and_gives_way_to_the_flows_own(tmp_path):
 def test_multiprocessing_works(tmp_path, method):
     flow = (
         "import multiprocessing, os\ndef double(n):\n    return 2 * n\n"
-        f"def main():\n    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n        return pool.map(double, [1, 2])\n"
+        f"def main():\n    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        f"        return pool.map(double, [1, 2])\n"
     )
     assert last(run(make_run(tmp_path, flow)))["result"] == [2, 4]
 
@@ -153,7 +157,12 @@ def test_the_marker_names_the_process_and_a_second_one_has_no_effect(tmp_path):
 
 
 def test_nothing_of_ours_but_the_engine_is_imported_into_a_run(tmp_path):
-    flow = "import sys\ndef main():\n    return sorted(n for n in sys.modules if n in ('pydantic', 'dulwich', 'yaml', 'asyncio', 'sqlite3'))\n"
+    flow = (
+        "import sys\ndef main():\n"
+        "    return sorted(n for n in sys.modules if n in ('pydantic', 'dulwich', 'yaml', 'asyncio', "
+        "'sqlite3'))\n"
+        ""
+    )
     assert last(run(make_run(tmp_path, flow)))["result"] == []
 
 

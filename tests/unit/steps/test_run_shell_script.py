@@ -37,11 +37,11 @@ def test_a_script_gives_its_output(act, script, inputs, stdout):
 
 
 def test_both_streams_are_kept_apart_and_stripped(act):
-    assert act("echo ' out '; echo err >&2", shell=True) == {"stdout": "out", "stderr": "err"}
+    assert act("echo ' out '; echo err >&2", shell=True) == {"stdout": "out", "stderr": "err"}  # noqa: S604
 
 
 def test_a_flood_on_both_streams_does_not_block_and_is_bounded(act):
-    kept = act("head -c 4000000 /dev/zero | tr '\\0' e >&2; head -c 4000000 /dev/zero | tr '\\0' o", shell=True)
+    kept = act("head -c 4000000 /dev/zero | tr '\\0' e >&2; head -c 4000000 /dev/zero | tr '\\0' o", shell=True)  # noqa: S604
     assert len(kept["stdout"]) == len(kept["stderr"]) == 1 << 20
 
 
