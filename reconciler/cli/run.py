@@ -15,6 +15,7 @@ from reconciler.cli._print import plain, say, word
 from reconciler.core.arguments import MAX_BYTES, parse_option
 from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError
+from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.stores import Log
 
@@ -45,8 +46,9 @@ def command(
     place = Place.of(obj)
     given = _document(document)
     with reading(place) as log:
+        known = deployment(log, name)
         if options:
-            schema = (payload(log, deployment(log, name).digest) or {}).get("parameter_openapi_schema")
+            schema = (payload(log, known.digest) or {}).get("parameter_openapi_schema")
             given |= dict(parse_option(option, schema) for option in options)
         asked = {"deployment": name, "key": key or os.urandom(16).hex(), "parameters": given, "tags": list(tags)}
         answer = client.ask(place.state, "run", asked | ({"name": label} if label else {}))
@@ -58,13 +60,13 @@ def command(
 def _wait(log: Log, run: str, place: Place) -> int:
     """The exit code: 0 when Completed."""
     sys.stdout.flush()
-    seen: tuple[str, int] | None = None
+    seen = 0
     row: Mapping[str, Json] = {}
     for row in _follow.moves(log, run, place):
-        if (row["state"], row["attempt"]) != seen:
-            seen = (row["state"], row["attempt"])
-            reason = f": {plain(row['reason'])}" if row["reason"] else ""
-            say(f"{row['since'][11:23]}Z  {word(row['state'])}{reason}", err=True)
+        for event in log.events(seen, subject=run):
+            seen = event.seq
+            state, reason = event.data.get("state", "Scheduled"), event.data.get("reason")
+            say(f"{instant(event.at)[11:23]}Z  {word(state)}{f': {plain(reason)}' if reason else ''}", err=True)
     return int(row["state"] != "Completed")
 
 

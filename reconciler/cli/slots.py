@@ -1,20 +1,24 @@
-"""Print the slots of a schedule: of an expression given here, in its timezone, with what daylight saving does to them.
+"""Print the next slots of an expression or of a deployment, with what daylight saving does to them.
 
-Called by the command line. Reads no repository and no log: what it prints depends on its arguments alone.
+Given an expression it reads no repository and no log: what it prints depends on its arguments alone.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import click
 
+from reconciler.cli import _clock
+from reconciler.cli._log import deployment, reading
+from reconciler.cli._place import Place
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
-from reconciler.schedules import Schedule, ScheduleError, load
+from reconciler.schedules import DECIDES, Schedule, ScheduleError, load
 
 _COUNT, _MOST = 10, 10_000
 
@@ -33,6 +37,7 @@ class Window:
 
 
 @click.command("slots")
+@click.argument("name", required=False)
 @click.option("--cron", help="Five fields, or six with seconds last: '0 9 * * MON-FRI'.")
 @click.option("--interval", help="Seconds, or an ISO 8601 duration: 3600, PT1H, P1D.")
 @click.option("--rrule", help="RFC 5545: 'FREQ=WEEKLY;BYDAY=MO,FR;BYHOUR=9'.")
@@ -45,27 +50,44 @@ class Window:
     "--count", type=click.IntRange(1, _MOST), help=f"How many at most (default: {_COUNT}; with --to {_MOST})."
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants.")
-def command(start: str | None, stop: str | None, count: int | None, as_json: bool, **rule: Json) -> None:
-    r"""Print the slots of a cron expression, an interval or an rrule.
+@click.pass_obj
+def command(
+    obj: dict[str, Any] | None,
+    name: str | None,
+    start: str | None,
+    stop: str | None,
+    count: int | None,
+    as_json: bool,
+    **rule: Json,
+) -> None:
+    r"""Print the slots of a cron expression, an interval or an rrule, or of a deployment's schedules by its NAME.
 
     \b
+    reconciler slots hello/main
     reconciler slots --cron "30 2 * * *" --timezone America/New_York --from 2024-03-09T00:00:00Z
     reconciler slots --interval PT90M --anchor-date 2024-01-01T09:00:00Z --count 3 --json
     """
     window = Window(
-        _moment("--from", start) if start else now(),
-        _moment("--to", stop) if stop else None,
+        _clock.given("--from", start) or _clock.now(),
+        _clock.given("--to", stop),
         count or (_MOST if stop else _COUNT),
     )
     given = {key: value for key, value in rule.items() if value is not None}
     if "interval" in given:
         given["interval"] = _seconds(given["interval"])
-    show([("", given)], window, as_json=as_json)
+    if name is not None and given:
+        raise InvalidRequestError("a deployment has schedules of its own", hint="give its name, or a rule, not both")
+    show(_applied(obj or {}, name) if name is not None else [("", given)], window, as_json=as_json)
 
 
-def now() -> datetime:
-    """The moment of asking."""
-    return datetime.now(UTC)
+def _applied(obj: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Json]]]:
+    """The active schedules of a deployment as applied, labelled. Raises NotFoundError."""
+    with reading(Place.of(obj)) as log:
+        known = deployment(log, name)
+    if known.paused or known.suspended:
+        click.echo(f"{name} is {'suspended' if known.suspended else 'paused'}: these slots are skipped", err=True)
+    active = [s.rule for s in known.schedules if s.rule.get("active", True)]
+    return [(" ".join(f"{k} {rule[k]}" for k in DECIDES if rule.get(k) is not None), rule) for rule in active]
 
 
 def show(rules: Sequence[tuple[str, Mapping[str, Json]]], window: Window, *, as_json: bool) -> None:
@@ -113,11 +135,3 @@ def _seconds(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequestError(f"{option}: {text!r} is no moment; write one such as 2024-03-09T00:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

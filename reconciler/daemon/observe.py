@@ -67,7 +67,8 @@ class Observer:
     """Reads the spec files of one repository, revision after revision."""
 
     def __init__(self, specs: str, words: Words, ours: Callable[[str], bool], resolve: Resolve) -> None:
-        self._under = specs.strip("/")
+        self._under = "" if specs.strip("/") == "." else specs.strip("/")
+        self._inside = f"{self._under}/" if self._under else ""
         self._words = words
         self._ours = ours
         self._resolve = resolve
@@ -113,8 +114,8 @@ class Observer:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def _is_spec(self, path: str) -> bool:
-        inside = path.startswith(f"{self._under}/") and path.endswith((".yaml", ".yml"))
-        return path == ROOT_FILE or (inside and "/." not in path)
+        inside = path.startswith(self._inside) and path.endswith((".yaml", ".yml"))
+        return path == ROOT_FILE or (inside and "/." not in f"/{path}")
 
     def _to_read(self, repo: Repository, new: str) -> dict[str, tree.Entry | None]:
         """Spec files that differ from what was read, and those whose code does."""

@@ -1,0 +1,183 @@
+"""Plans as values: git at a revision against the log or against another revision, offline. Called by `plan`.
+
+What the daemon last resolved of other repositories is taken as it lies; nothing is fetched.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.cli import _log
+from reconciler.cli._place import Place
+from reconciler.core import plan as core
+from reconciler.core import project
+from reconciler.core.plan import Policy
+from reconciler.core.project import Touched
+from reconciler.daemon import wiring
+from reconciler.daemon.config import Settings
+from reconciler.daemon.loop import CACHE
+from reconciler.daemon.mirrors import Mirrors, offline
+from reconciler.daemon.observe import Elsewhere, Observer
+from reconciler.daemon.reconcile import first_branch
+from reconciler.git import url
+from reconciler.git.repository import Repository
+from reconciler.model.errors import NotFoundError, SourceUnavailableError
+from reconciler.model.events import Event
+from reconciler.model.plan import Desired, Json, Plan, Problem, Source
+from reconciler.model.state import Observed
+from reconciler.stores import Log
+from reconciler.stores._reader import Reader
+
+OFFLINE = "this command stays offline"
+"""What every note about code in a repository that was never fetched says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plan and what it was compared with."""
+
+    plan: Plan
+    before: Observed
+    logged: bool
+    """Whether it was compared with a log's state."""
+
+
+class Planner:
+    """Makes plans for one place."""
+
+    def __init__(self, place: Place, settings: Settings) -> None:
+        self._place = place
+        self._settings = settings
+        self._policy = Policy(settings.prune_limit, settings.on_rewind)
+        self.repo = self._opened()
+
+    def _opened(self) -> Repository:
+        return Repository.open(self._place.repo, trust_owner=self._settings.allow_owner)
+
+    def against_log(self, revision: str | None) -> Made:
+        """The tracked branch's head, or a revision, against the log; against nothing where there is no log."""
+        with ExitStack() as stack:
+            try:
+                log: Reader | None = stack.enter_context(_log.reading(self._place))
+            except NotFoundError:
+                log = None
+            before = _log.observed(log) if log else Observed()
+            head = self.repo.resolve(revision) if revision else self._head(before)
+            desired = self._desired(log, before, head)
+            return Made(_honest(core.plan(desired, before, self._policy)), before, log is not None)
+
+    def between(self, base: str, head: str, now: datetime) -> Made:
+        """One revision against another; no log is needed."""
+        first, second = self.repo.resolve(base or "HEAD"), self.repo.resolve(head or "HEAD")
+        observer = self._observer(self._settings.specs, Observed())
+        desired = observer.desired(self.repo, first, None)
+        before = Observed()
+        facts = core.facts(core.plan(desired, before, self._policy), desired, before, observer.pools())
+        for seq, fact in enumerate(facts, 1):
+            project.fold(before, Event(seq, fact.type, fact.subject, now, first, fact.data()), Touched())
+        made = core.plan(observer.desired(self.repo, second, first), before, self._policy)
+        return Made(_honest(made), before, logged=False)
+
+    def _head(self, before: Observed) -> str:
+        branch = self._settings.branch or before.branch or first_branch(self.repo)
+        remote = before.remote if before.branch else self._settings.remote
+        head = self.repo.branch(branch, remote)
+        if head is None:
+            raise SourceUnavailableError(
+                f"there is no branch {branch!r}" + (f" of {remote}" if remote else ""), hint="make a first commit on it"
+            )
+        return head
+
+    def _desired(self, log: Log | None, before: Observed, head: str) -> Desired:
+        kept = log.cache_items(CACHE) if log else {}
+        specs = self._settings.specs
+        if kept and specs == Settings().specs:
+            specs = json.loads(kept.get("", b"{}")).get("specs", specs)  # what the daemon was told by a flag
+        observer = self._observer(specs, before)
+        observer.restore(kept)
+        desired = _with_stored(observer.desired(self.repo, head, before.revision), log)
+        known = {d.digest for d in before.deployments.values()}
+        if all(d.digest in known or d.digest in desired.specs for d in desired.deployments.values()):
+            return desired
+        # Something that was read before is wanted now and lies nowhere: read everything.
+        fresh = self._observer(specs, before)
+        return _with_stored(fresh.desired(self.repo, head, before.revision), log)
+
+    def _observer(self, specs: str, before: Observed) -> Observer:
+        mirrors = Mirrors(
+            self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval
+        )
+        return Observer(specs, wiring.words(), mirrors.ours, Resolved(mirrors, before))
+
+
+class Resolved:
+    """Finds sources in other repositories as the daemon last did, or where they lie on this machine."""
+
+    def __init__(self, mirrors: Mirrors, before: Observed) -> None:
+        self._mirrors = mirrors
+        self._known = {
+            replace(d.source, commit=None, note=None): d.source.commit for d in before.deployments.values()
+        }
+
+    def __call__(self, source: Source) -> Elsewhere:
+        commit = source.commit or self._known.get(replace(source, commit=None, note=None))
+        try:
+            path = self._mirrors.git_dir(source)
+            if commit and _holds(path, commit):
+                return Elsewhere(str(path), commit)
+            if url.host(source.repository or "") is None:
+                return self._mirrors.resolve(source)
+        except OSError:
+            pass
+        return offline(source)
+
+
+def _holds(path: Path, commit: str) -> bool:
+    if not path.is_dir():
+        return False
+    with Repository.open(path, trust_owner=True) as repo:
+        return repo.has(commit)
+
+
+class _Stored(Mapping[str, Mapping[str, Json]]):
+    """Specs just read, then those in the log."""
+
+    def __init__(self, new: Mapping[str, Mapping[str, Json]], log: Log | None) -> None:
+        self._new = new
+        self._log = log
+
+    def __getitem__(self, key: str) -> Mapping[str, Json]:
+        if key in self._new:
+            return self._new[key]
+        found: Mapping[str, Json] | None = _log.payload(self._log, key) if self._log else None
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._new)
+
+    def __len__(self) -> int:
+        return len(self._new)
+
+
+def _with_stored(desired: Desired, log: Log | None) -> Desired:
+    return replace(desired, specs=_Stored(desired.specs, log))
+
+
+def _honest(plan: Plan) -> Plan:
+    """The plan with what only the missing network makes a problem told as a note."""
+    problems, notes = told_offline(plan.problems, plan.notes)
+    return replace(plan, problems=problems, notes=notes)
+
+
+def told_offline(
+    problems: tuple[Problem, ...], notes: tuple[Problem, ...]
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Problems and notes, where a flow's name that only the network could tell is no problem."""
+    unread = {(n.file, n.line, n.key) for n in notes if OFFLINE in n.message}
+    moved = {p for p in problems if (p.file, p.line, p.key) in unread and p.message.startswith("the flow's name is not")}
+    return tuple(p for p in problems if p not in moved), tuple(sorted({*notes, *moved}))

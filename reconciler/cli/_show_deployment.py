@@ -1,0 +1,131 @@
+"""A deployment as applied: its axes, spec, schedules, version and problems. Called by `show`."""
+
+from reconciler.cli import _clock
+from reconciler.cli._log import deployment, payload
+from reconciler.cli._log import observed as observe
+from reconciler.cli._next import next_due, slots_ahead
+from reconciler.cli._place import Place
+from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
+from reconciler.cli._tip import tip
+from reconciler.cli.status import active, shown
+from reconciler.git.provenance import version_info
+from reconciler.git.repository import Repository
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.ids import instant
+from reconciler.model.plan import Json
+from reconciler.model.state import Deployment, Observed, Scheduled
+from reconciler.schedules import DECIDES
+from reconciler.stores import Log
+
+SLOTS = 3
+APART = {"schedules", "parameter_openapi_schema", "flow", "name", "tags", "paused", "version"}
+"""Fields of a spec that are shown elsewhere, or are no one's reading."""
+
+
+def show(place: Place, log: Log, name: str, *, as_json: bool) -> None:
+    """Print a deployment. Raises NotFoundError, naming the nearest."""
+    told = everything(place, log, deployment(log, name))
+    if as_json:
+        print_json(told)
+    else:
+        _text(told)
+
+
+def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
+    """All that is known of a deployment."""
+    observed, now = observe(log), _clock.now()
+    spec = payload(log, known.digest)
+    info, note = _version(place, observed, known, spec or {})
+    hold = known.suspended
+    return shown(known, observed, tip(place.repo, observed), active(observed).get(known.name)) | {
+        "next_due": next_due(known, now),
+        "file": known.file,
+        "line": known.line,
+        "created_at": instant(known.created_at),
+        "updated_at": instant(known.updated_at),
+        "paused": known.paused,
+        "suspended": {"reason": hold.reason, "who": hold.who, "at": instant(hold.at)} if hold else None,
+        "tags": list(known.tags),
+        "source": known.source.json(),
+        "schedules": [_schedule(s) for s in known.schedules],
+        "version_info": info,
+        "version_note": note,
+        "spec": spec,
+        "problems": [p for p in observed.problems if p["file"] == known.file],
+    }
+
+
+def _schedule(scheduled: Scheduled) -> dict[str, Json]:
+    rests = not scheduled.rule.get("active", True)
+    after = max(_clock.now(), scheduled.accounted)
+    return {
+        "id": scheduled.id,
+        "rule": {k: v for k, v in scheduled.rule.items() if k != "id"},
+        "accounted": instant(scheduled.accounted),
+        "next": [] if rests else slots_ahead(scheduled.rule, after, SLOTS),
+    }
+
+
+def _version(place: Place, observed: Observed, known: Deployment, spec: dict[str, Json]) -> tuple[Json, str | None]:
+    """version_info and why it is not what was asked for; None where the commit is not in this repository."""
+    commit = known.source_commit(observed.whole_commit)
+    if commit is None:
+        return None, known.version(observed.whole_commit)
+    branch = known.source.branch or (None if known.source.repository else observed.branch)
+    try:
+        with Repository.open(place.repo, trust_owner=True) as repo:
+            return version_info(repo, commit, branch=branch, version_type=spec.get("version_type"), label=known.label)
+    except ReconcilerError as error:
+        return None, error.message
+
+
+def _text(told: dict[str, Json]) -> None:
+    last, hold, info = told["last_run"], told["suspended"], told["version_info"] or {}
+    fields(
+        [
+            ("deployment", told["deployment"]),
+            ("sync", told["sync"]),
+            ("health", told["health"]),
+            ("last run", f"{last['state']} ({last['id']}) {when(last['finished_at'])}" if last else "none"),
+            ("reason", told["reason"]),
+            ("suspended", f"by {hold['who']} at {when(hold['at'])}: {hold['reason']}" if hold else None),
+            ("version", told["version"]),
+            ("source commit", told["source_commit"]),
+            ("message", info.get("message")),
+            ("version type", info.get("type")),
+            ("url", info.get("url")),
+            ("version note", told["version_note"]),
+            ("spec", f"{told['file']}:{told['line']}"),
+            ("spec commit", told["spec_commit"]),
+            ("generation", f"{told['generation']}, since {when(told['updated_at'])}"),
+            ("paused", "in git" if told["paused"] else None),
+            ("tags", ", ".join(told["tags"])),
+            ("next due", when(told["next_due"])),
+        ]
+    )
+    for schedule in told["schedules"]:
+        _schedule_text(schedule)
+    _spec_text(told["spec"])
+    for problem in told["problems"]:
+        say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
+
+
+def _schedule_text(schedule: dict[str, Json]) -> None:
+    rule = schedule["rule"]
+    words = " ".join(f"{k} {compact(rule[k])}" for k in DECIDES if rule.get(k) is not None)
+    ahead = "inactive" if rule.get("active") is False else ", ".join(map(when, schedule["next"])) or "no slot ahead"
+    extra = f" with {compact(rule['parameters'])}" if rule.get("parameters") else ""
+    say(f"{paint('schedule', bold=True)} {plain(schedule['id'])}: {words}{extra}; next: {ahead}")
+
+
+def _spec_text(spec: Json) -> None:
+    if spec is None:
+        say("the spec was purged")
+        return
+    say(paint("fields:", bold=True))
+    fields([(f"  {k}", compact(v, 200)) for k, v in sorted(spec.items()) if k not in APART and v not in (None, [], {})])
+    schema = spec.get("parameter_openapi_schema") or {}
+    for name, part in (schema.get("properties") or {}).items():
+        needed = " (required)" if name in (schema.get("required") or ()) else ""
+        rest = {k: v for k, v in part.items() if k not in ("title", "position")} if isinstance(part, dict) else part
+        say(f"  parameter {plain(name)}{needed}: {compact(rest, 120)}")
