@@ -4,7 +4,9 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +14,23 @@ from served import COMMAND, ENV, processes_naming, until
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> tuple[str, float]:
+def place() -> Iterator[Path]:
+    """An empty TMPDIR whose name is short enough for a socket's address below it."""
+    with tempfile.TemporaryDirectory(prefix="d-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def told(place: Path) -> tuple[str, float]:
     began = time.monotonic()
     done = subprocess.run(
-        [*COMMAND, "demo"], env=ENV | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=40, check=False
+        [*COMMAND, "demo"], env=ENV | {"TMPDIR": str(place)}, capture_output=True, text=True, timeout=40, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, time.monotonic() - began
 
 
-def test_it_tells_the_whole_story_and_cleans_up(told: tuple[str, float], tmp_path: Path) -> None:
+def test_it_tells_the_whole_story_and_cleans_up(told: tuple[str, float], place: Path) -> None:
     said, seconds = told
     story = [
         r"DeploymentCreated  greet/hello", r"2 created", r"Hello, Ada!", r"count/every-second, due", r"2 moved",
@@ -36,14 +45,12 @@ def test_it_tells_the_whole_story_and_cleans_up(told: tuple[str, float], tmp_pat
         at = found.end()
     assert seconds < 20
     assert "\x1b[" not in said
-    assert list(tmp_path.iterdir()) == []
-    assert processes_naming(str(tmp_path)) == []
+    assert list(place.iterdir()) == []
+    assert processes_naming(str(place)) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_half_way_it_cleans_up_as_well(number: int, code: int, tmp_path: Path) -> None:
-    place = tmp_path / "temporary"
-    place.mkdir()
+def test_stopped_half_way_it_cleans_up_as_well(number: int, code: int, place: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("wb") as output:
         child = subprocess.Popen(
             [*COMMAND, "demo"], env=ENV | {"TMPDIR": str(place)}, stdout=output, stderr=output, start_new_session=True
