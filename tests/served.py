@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -60,7 +59,11 @@ def served(repo: Path, *options: str) -> Iterator[None]:
     said = repo.parent / f"{repo.name}.daemon"
     with said.open("wb") as output:
         child = subprocess.Popen(
-            [*COMMAND, "-C", str(repo), "serve", *options], env=ENV, stdout=output, stderr=output, start_new_session=True
+            [*COMMAND, "-C", str(repo), "serve", *options],
+            env=ENV,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         until(lambda: b"serving" in said.read_bytes() or child.poll() is not None, "the daemon")
@@ -84,7 +87,10 @@ def processes_naming(text: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                line, folder = (entry / "cmdline").read_bytes().decode("utf-8", "replace"), os.readlink(entry / "cwd")
+                line, folder = (
+                    (entry / "cmdline").read_bytes().decode("utf-8", "replace"),
+                    str((entry / "cwd").readlink()),
+                )
             except OSError:
                 continue
             if text in line or text in folder:
@@ -95,6 +101,3 @@ def processes_naming(text: str) -> list[int]:
 def blocks(markdown: str, language: str) -> list[str]:
     """The fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", markdown, re.DOTALL | re.MULTILINE)
-
-
-INTERRUPT = signal.SIGINT

@@ -17,7 +17,7 @@ class Window:
     days: int = 7
 
 
-def report(
+def report(  # noqa: PLR0913, PLR0917 - one of each type
     title: str,
     limit: int,
     threshold: float,
