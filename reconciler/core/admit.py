@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.plan import Json
-from reconciler.model.state import ACTIVE, QUEUED, Observed, Run, State
+from reconciler.model.state import Observed, Run, State
 
 LATE = timedelta(seconds=15)
 """How long after its due a run that has not started is Late."""
@@ -27,25 +27,27 @@ class _Taken:
     deployments: Counter[str]
     queues: Counter[tuple[str, str]]
     pools: Counter[str]
+    all: int = 0
 
     def take(self, run: Run) -> None:
         self.deployments[run.deployment] += 1
         self.queues[run.pool, run.queue] += 1
         self.pools[run.pool] += 1
+        self.all += 1
 
 
 def admit(observed: Observed, now: datetime, places: int) -> list[Fact]:
-    """Runs let in, told to wait, marked Late or cancelled by CANCEL_NEW; `places` is how many runs this host takes."""
+    """Runs let in, told to wait, or cancelled by CANCEL_NEW; `places` is how many runs this host takes at once."""
     taken = _Taken(Counter(), Counter(), Counter())
-    queued = []
-    for run in observed.runs.values():
-        if run.state in ACTIVE:
-            taken.take(run)
-        elif run.state in QUEUED and ready_at(run) <= now:
-            queued.append(run)
+    for run in observed.active.values():
+        taken.take(run)
+    ready = [run for run in observed.queued.values() if ready_at(run) <= now]
+    if len(observed.active) < places:
+        ready += observed.waiting.values()
+        ready.sort(key=lambda run: _order(observed.pools, run))
     facts: list[Fact] = []
-    for run in sorted(queued, key=lambda r: _order(observed.pools, r)):
-        fact = _decide(observed, run, now, taken, places)
+    for run in ready:
+        fact = _decide(observed, run, taken, places)
         if fact is not None:
             facts.append(fact)
     return facts
@@ -59,13 +61,12 @@ def ready_at(run: Run) -> datetime:
 def wake_at(observed: Observed, now: datetime) -> datetime | None:
     """The next instant at which a queued run becomes ready or Late by time alone."""
     ahead = []
-    for run in observed.runs.values():
-        if run.state in QUEUED:
-            ready = ready_at(run)
-            if ready > now:
-                ahead.append(ready)
-            elif run.state is State.SCHEDULED and run.due + LATE > now:
-                ahead.append(run.due + LATE)
+    for run in observed.queued.values():
+        ready = ready_at(run)
+        if ready > now:
+            ahead.append(ready)
+        elif run.state is State.SCHEDULED and run.due + LATE > now:
+            ahead.append(run.due + LATE)
     return min(ahead, default=None)
 
 
@@ -75,7 +76,9 @@ def _order(pools: Mapping[str, Json], run: Run) -> tuple[int, datetime, int]:
     return (priority, run.due, run.seq)
 
 
-def _decide(observed: Observed, run: Run, now: datetime, taken: _Taken, places: int) -> Fact | None:
+def _decide(observed: Observed, run: Run, taken: _Taken, places: int) -> Fact | None:
+    if taken.all >= places and run.state is State.AWAITING_CONCURRENCY_SLOT:
+        return None
     wait = _full(observed, run, taken, places)
     if wait is None:
         taken.take(run)
@@ -98,7 +101,7 @@ def _full(observed: Observed, run: Run, taken: _Taken, places: int) -> str | Non
          taken.deployments[run.deployment]),
         (f"work queue {run.queue} of {run.pool}", queue.get("concurrency_limit"), taken.queues[run.pool, run.queue]),
         (f"work pool {run.pool}", pool.get("concurrency_limit"), taken.pools[run.pool]),
-        ("this host", places, sum(taken.pools.values())),
+        ("this host", places, taken.all),
     )  # fmt: skip
     if pool.get("paused"):
         return f"work pool {run.pool} is paused in git"
@@ -114,6 +117,6 @@ def late(observed: Observed, now: datetime) -> list[Fact]:
         RunMoved(
             run=r.id, state=State.LATE, attempt=r.attempt, reason=f"not started {(now - r.due).seconds} s after due"
         )
-        for r in observed.runs.values()
+        for r in observed.queued.values()
         if r.state is State.SCHEDULED and r.due + LATE <= now
     ]

@@ -150,8 +150,6 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
     """
     if partial and not values:
         return []
-    if fits(schema, values, partial=partial) and _is_small(values):
-        return []
     try:
         text = json.dumps(dict(values), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -164,19 +162,13 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
         return [((), f"the parameter schema is refused: {error}")]
     except (TypeError, ValueError, RecursionError):
         return [((), "the parameter schema is not JSON, or nested too deeply")]
+    if fits(schema, values, partial=partial):
+        return []
     token = _left.set([MAX_STEPS + len(text)])
     try:
         return _faults(validator, json.loads(text), partial=partial)
     finally:
         _left.reset(token)
-
-
-def _is_small(values: Mapping[str, Json]) -> bool:
-    """Whether the values are JSON of a size that needs no limits."""
-    try:
-        return len(json.dumps(dict(values), allow_nan=False)) <= MAX_BYTES // 4
-    except (TypeError, ValueError, RecursionError):
-        return False
 
 
 def _faults(validator: Any, values: Json, *, partial: bool) -> list[Fault]:

@@ -212,7 +212,7 @@ def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
         retries=data.get("retries", 0),
         seq=event.seq,
     )
-    observed.runs[run.id] = run
+    observed.place(run)
     touched.runs[run.id] = run
     if run.trigger == "schedule":
         _account(observed, run.deployment, run.cause, run.due, touched)
@@ -235,9 +235,9 @@ def _run_moved(observed: Observed, event: Event, touched: Touched) -> None:
     run.detail = {**run.detail, **data.get("detail", {})}
     if state in {State.RUNNING, State.RETRYING} and run.started_at is None:
         run.started_at = event.at
+    observed.place(run)
     if run.final:
         run.finished_at = event.at
-        del observed.runs[run.id]
         _remember_last(observed, run, touched)
     touched.runs[run.id] = run
 
@@ -415,5 +415,6 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
         observed.applied_at = _time(repository["applied_at"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
-    observed.runs = {row["id"]: run_of(row) for row in runs}
+    for row in runs:
+        observed.place(run_of(row))
     return observed

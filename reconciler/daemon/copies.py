@@ -4,6 +4,7 @@ Only a hint about what will be needed: a run that finds no copy lays its source 
 the least recently wanted go when they hold more bytes than the operator gives them.
 """
 
+import contextlib
 import logging
 import queue
 import shutil
@@ -80,7 +81,8 @@ class Copies:
     def _make(self, wanted: Wanted, kind: _Kind) -> None:
         with Repository.open(wanted.git_dir, trust_owner=True) as repo:
             path = prepare(repo, wanted.commit, wanted.directories, self._folder)
-        kind.bytes = sum(file.stat(follow_symlinks=False).st_size for file in path.rglob("*") if file.is_file())
+        with contextlib.suppress(OSError):  # a run may take it while it is measured
+            kind.bytes = sum(file.lstat().st_size for file in path.rglob("*"))
 
     def _spares(self, wanted: Wanted) -> list[Path]:
         return list(self._folder.glob(f"{copy_name(wanted.commit, wanted.directories)}*.json"))

@@ -4,6 +4,7 @@ A turn takes what came in (a read of git, a person's wish, a run's report), deci
 append, and only then acts: answers, launches, kills. All waiting is in `_wait`; nothing calls back.
 """
 
+import contextlib
 import logging
 import queue
 from collections.abc import Callable
@@ -21,13 +22,15 @@ from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Launch, Supervisor
 from reconciler.model.errors import NotFoundError, ReconcilerError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
-from reconciler.model.plan import Json, Plan
+from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import ACTIVE, FINAL, Run, State
 
 log = logging.getLogger("reconciler")
 
 IDLE = 60.0
 """Seconds between turns when nothing is known to come: a jump of the clock is noticed by then."""
+CHECKPOINT = 1000
+"""Events between checkpoints."""
 BATCH = 512
 """Messages taken in one turn."""
 
@@ -73,6 +76,7 @@ class Loop:
         self._slot_at: datetime | None = None
         self._slots_known = False
         self._failures = 0
+        self._checkpointed = ledger.observed.seq
         self.once = False
         """Whether to end when git was read and no run is left."""
         self._looked = False
@@ -100,6 +104,7 @@ class Loop:
         if self._failures:
             return report.backoff(self._failures, "log")
         self.save()
+        self._checkpoint()
         now = self._clock()
         if not self._slots_known:
             return 0.0
@@ -197,7 +202,7 @@ class Loop:
         if facts:
             self.stage(facts, now)
             self._ahead = due.look_ahead(self.ledger.observed)
-            log.info("%s", _summary(made))
+            _tell(made)
         if not made.refused:
             self._keep = self._read
 
@@ -205,6 +210,13 @@ class Loop:
         if not self.ledger.observed.stale and self.ledger.observed.branch:
             self.stage([SourceLost(reason=message.reason)], now)
         log.warning("git cannot be read: %s", message.reason)
+
+    def _checkpoint(self) -> None:
+        """Move what was appended from the write-ahead log into the database, now and then, between appends."""
+        if self.ledger.observed.seq - self._checkpointed >= CHECKPOINT:
+            self._checkpointed = self.ledger.observed.seq
+            with contextlib.suppress(StoreError):
+                self.ledger.store.checkpoint()
 
     def save(self) -> None:
         """Keep what was read of git for the next start, once it is applied: a cache, written when nothing waits."""
@@ -302,15 +314,22 @@ class Loop:
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
 
+TOLD = 10
+"""Problems of a revision that the daemon's output names one by one."""
+
 ENDED = {f"Run{state}" for state in FINAL}
 
 
-def _summary(made: Plan) -> str:
+def _tell(made: Plan) -> None:
+    """Say in the daemon's output what a revision came to, and what is wrong with it."""
     if made.refused:
-        return f"revision {made.revision[:8]} refused: {made.refused.reason}; to apply it: {made.refused.confirm}"
-    counts = ", ".join(
-        f"{sum(c.action == action for c in made.changes)} {word}"
-        for action, word in (("create", "created"), ("update", "updated"), ("prune", "pruned"))
-    )
-    problems = f", {len(made.problems)} problems" if made.problems else ""
-    return f"revision {made.revision[:8]} applied: {counts}, {len(made.moved.deployments)} moved{problems}"
+        log.warning(
+            "revision %s refused: %s; to apply it: %s", made.revision[:8], made.refused.reason, made.refused.confirm
+        )
+        return
+    said = [f"{sum(c.action is action for c in made.changes)} {action.past}" for action in Action]
+    log.info("revision %s applied: %s, %d moved", made.revision[:8], ", ".join(said), len(made.moved.deployments))
+    for problem in made.problems[:TOLD]:
+        log.warning("%s", problem)
+    if len(made.problems) > TOLD:
+        log.warning("and %d more problems: see `reconciler plan`", len(made.problems) - TOLD)

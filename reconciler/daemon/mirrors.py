@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from reconciler.daemon.observe import Elsewhere
+from reconciler import git
+from reconciler.daemon.reading import Elsewhere
 from reconciler.git import history, url
-from reconciler.git import remote as remotes
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
 from reconciler.model.plan import Source
@@ -48,7 +48,7 @@ class Mirrors:
 
     def git_dir(self, source: Source) -> Path:
         """Where the objects of a source's repository lie, as of its last fetch."""
-        return remotes.mirror_path(self._address(source), self._folder)
+        return git.remote.mirror_path(self._address(source), self._folder)
 
     def _address(self, source: Source) -> str:
         address = source.repository or ""
@@ -58,7 +58,7 @@ class Mirrors:
         return address if url.host(address) else str(self._base / url.parse(address).path)
 
     def _fetch(self, source: Source) -> Elsewhere:
-        path, tip = remotes.mirror(
+        path, tip = git.remote.mirror(
             self._address(source), self._folder, branch=source.branch, commit=source.commit, timeout=TIMEOUT
         )
         if source.commit:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler import plugins, pools, schedules, steps
 from reconciler.core.assemble import Assembly
 from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
 from reconciler.core.parse import parse
 from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
 from reconciler.core.version import paths as scope_paths
+from reconciler.daemon.reading import Elsewhere, stamp
 from reconciler.git import history, tree
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
@@ -27,16 +29,6 @@ FILE_LIMIT = 1024 * 1024
 Scope = tuple[str, ...]
 WHOLE: Scope = (".",)
 OTHERS = {SourceKind.BRANCH, SourceKind.FOREIGN}
-FORMAT = 1
-"""Of what is kept between starts; raised when reading the same bytes would say something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """The objects that hold a source which does not follow the tracked branch, and its commit there."""
-
-    git_dir: str
-    commit: str
 
 
 Resolve = Callable[[Source], Elsewhere]
@@ -50,6 +42,19 @@ class Words:
     check_step: Callable[[str, Mapping[str, Json]], Iterable[tuple[tuple[str | int, ...], str]]]
     check_schedule: Callable[[Mapping[str, Json]], tuple[str, str] | None]
     pools: frozenset[str]
+
+
+def words() -> Words:
+    """The words of the plug-in folders."""
+    return Words(steps.check, _check_schedule, frozenset(plugins.words(pools)))
+
+
+def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
+    try:
+        schedules.load(rule)
+    except schedules.ScheduleError as error:
+        return error.key, str(error)
+    return None
 
 
 @dataclass(slots=True)
@@ -288,18 +293,7 @@ class Observer:
         return {**items, "": canonical(self._stamp() | {"tree": self._tree, "whole": self._text(WHOLE)})}
 
     def _stamp(self) -> dict[str, Json]:
-        return {
-            "format": FORMAT,
-            "specs": self._under,
-            "revision": self.revision,
-            "elsewhere": self.looks_elsewhere,
-        }
-
-    def still_says(self, kept: bytes | None, head: str) -> bool:
-        """Whether reading `head` would say what was kept: then nothing needs to be read."""
-        wanted = {"format": FORMAT, "specs": self._under, "revision": head, "elsewhere": False}
-        said = json.loads(kept or b"{}")
-        return all(said.get(key) == value for key, value in wanted.items())
+        return stamp(self._under, self.revision) | {"elsewhere": self.looks_elsewhere}
 
     def settled(self) -> None:
         """What was read is applied and kept: nothing of it is needed here any longer."""
@@ -309,7 +303,7 @@ class Observer:
     def restore(self, items: Mapping[str, bytes]) -> None:
         """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
         head = json.loads(items.get("", b"{}"))
-        if head.get("specs") != self._under or head.get("format") != FORMAT:
+        if stamp(self._under, head.get("revision")).items() - head.items():
             return
         for path, text in items.items():
             if path and text:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +14,16 @@ from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.state_dir import StateDir
 from reconciler.git import pins
+from reconciler.git.checkout import scope
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError, StepError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
+
+FRESH = 5.0
+"""Seconds that a repository stays open for the next launch."""
 
 
 class Orders:
@@ -31,6 +36,7 @@ class Orders:
         self._mirrors = mirrors
         self._pools: dict[str, Pool] = {}
         self._needed: dict[str, str] = {}
+        self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
@@ -80,7 +86,7 @@ class Orders:
             **step["inputs"],
             "git_dir": str(self._git_dir(source)),
             "commit": source.commit or run.source_commit,
-            "directories": list(source.directories),
+            "directories": list(scope(source.directories)),
         }
         return {**step, "inputs": inputs}
 
@@ -88,7 +94,7 @@ class Orders:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = folder / ".order"
-        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:  # noqa: PTH123 - mode
+        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
             json.dump(order, file)
         draft.replace(folder / "order.json")
 
@@ -106,7 +112,8 @@ class Orders:
     def pin(self, run: str, commit: str) -> None:
         """Keep a commit of this repository from git gc while a run needs it."""
         self._needed[run] = commit
-        with contextlib.suppress(SourceUnavailableError), self._open() as repo:
+        with contextlib.suppress(SourceUnavailableError):
+            repo = self._repository(self._common)
             if repo.has(commit):
                 pins.pin(repo, commit)
 
@@ -114,29 +121,39 @@ class Orders:
         """Before a launch: the recorded commits are there, or nothing runs. Raises StepError."""
         for step in order["pull"]:
             inputs = step["inputs"]
-            if "git_dir" in inputs:
-                with Repository.open(Path(inputs["git_dir"]), trust_owner=True) as repo:
-                    _require(repo, inputs["commit"])
-                self._copies.want(Wanted(Path(inputs["git_dir"]), inputs["commit"], tuple(inputs["directories"])))
+            if "git_dir" not in inputs:
+                continue
+            git_dir, commit = Path(inputs["git_dir"]), inputs["commit"]
+            if not commit or not self._repository(git_dir).has(commit):
+                raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
+            self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])))
 
     def released(self, run: str) -> None:
-        """A run is over: its commit goes unless another run needs it."""
-        commit = self._needed.pop(run, None)
-        if commit is None or commit in self._needed.values():
-            return
-        with contextlib.suppress(SourceUnavailableError), self._open() as repo:
-            pins.unpin(repo, commit)
+        """A run is over; the pin of its commit goes with the next `sweep` unless another run needs it."""
+        self._needed.pop(run, None)
 
-    def _open(self) -> Repository:
-        return Repository.open(self._common, trust_owner=True)
+    def sweep(self) -> None:
+        """Let go of the pins that no run needs."""
+        needed = set(self._needed.values())
+        with contextlib.suppress(SourceUnavailableError):
+            repo = self._repository(self._common)
+            for commit in pins.pinned(repo) - needed:
+                pins.unpin(repo, commit)
+
+    def _repository(self, git_dir: Path) -> Repository:
+        """An open repository, for a while: git gc may drop objects behind one that is kept open."""
+        opened, repo = self._open.get(git_dir, (0.0, None))
+        if repo is None or time.monotonic() - opened > FRESH:
+            if repo is not None:
+                repo.close()
+            repo = Repository.open(git_dir, trust_owner=True)
+            self._open[git_dir] = (time.monotonic(), repo)
+        return repo
 
     def close(self) -> None:
         """Let go of the pools; their runs go on."""
         self._copies.close()
         for pool in self._pools.values():
             pool.close()
-
-
-def _require(repo: Repository, commit: str | None) -> None:
-    if not commit or not repo.has(commit):
-        raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
+        for _, repo in self._open.values():
+            repo.close()

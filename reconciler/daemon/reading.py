@@ -7,6 +7,23 @@ from reconciler.model.plan import Desired, Json
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The objects that hold a source which does not follow the tracked branch, and its commit there."""
+
+    git_dir: str
+    commit: str
+
+
+FORMAT = 1
+"""Of what is kept between starts; raised when reading the same bytes would say something else."""
+
+
+def stamp(specs: str, revision: str | None) -> dict[str, Json]:
+    """What must be the same for what was kept to be of use."""
+    return {"format": FORMAT, "specs": specs, "revision": revision}
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """Git was read: the desired state at its newest revision."""
 

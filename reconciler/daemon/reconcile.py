@@ -8,13 +8,15 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from reconciler.daemon.observe import Observer
+from reconciler import git
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
-from reconciler.git import remote as remotes
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError, SourceUnavailableError
+
+if TYPE_CHECKING:  # reading specs takes imports that a restart without changes does not need
+    from reconciler.daemon.observe import Observer
 
 log = logging.getLogger("reconciler")
 
@@ -35,8 +37,8 @@ class Tracked:
 class Cache(Protocol):
     """What an earlier process kept of its reading."""
 
-    def head(self) -> bytes | None:
-        """The observer's item under the empty key."""
+    def still_says(self, head: str) -> bool:
+        """Whether reading `head` would say what was kept: then nothing needs to be read."""
 
     def items(self) -> Mapping[str, bytes]:
         """All of them."""
@@ -48,14 +50,15 @@ class Looker:
     def __init__(
         self,
         tracked: Tracked,
-        observer: Observer,
+        observer: "Callable[[], Observer]",
         post: Callable[[Read | Unchanged | Unreadable], None],
         cache: Cache,
         applied: str | None,
     ) -> None:
         self._tracked = tracked
         self._cache = cache
-        self._observer = observer
+        self._make = observer
+        self._observer: Observer | None = None
         self._post = post
         self._asked = 0
         self._served = 0
@@ -99,7 +102,7 @@ class Looker:
                 self._served = self._asked
 
     def _polls(self) -> bool:
-        return self._tracked.remote is not None or self._observer.looks_elsewhere
+        return self._tracked.remote is not None or (self._observer is not None and self._observer.looks_elsewhere)
 
     def _once(self) -> None:
         try:
@@ -107,7 +110,7 @@ class Looker:
                 self._fetch(repo)
                 head = repo.branch(self._tracked.branch, self._tracked.remote)
                 if head is None:
-                    raise SourceUnavailableError(f"there is no branch {self._tracked.branch!r} (any more)")
+                    raise SourceUnavailableError(f"branch {self._tracked.branch!r} is not there, or has no commit yet")
                 self._post(self._read(repo, head))
         except ReconcilerError as error:
             self._post(Unreadable(error.message))
@@ -120,18 +123,21 @@ class Looker:
         with self._news:
             due, self._fetch_asked = self._fetch_asked, False
         if self._tracked.remote and due:
-            remotes.fetch(repo, self._tracked.remote, self._tracked.branch, timeout=FETCH_TIMEOUT)
+            git.remote.fetch(repo, self._tracked.remote, self._tracked.branch, timeout=FETCH_TIMEOUT)
 
     def _read(self, repo: Repository, head: str) -> Read | Unchanged:
-        if self._observer.revision is None and self._applied is not None:
-            if self._applied == head and self._observer.still_says(self._cache.head(), head):
+        if self._observer is None:
+            if self._applied == head and self._cache.still_says(head):
                 return Unchanged(head)
-            self._observer.restore(self._cache.items())
-        if self._settled is not None and self._settled == self._observer.revision:
-            self._observer.settled()
+            self._observer = self._make()
+            if self._applied is not None:
+                self._observer.restore(self._cache.items())
+        observer = self._observer
+        if self._settled is not None and self._settled == observer.revision:
+            observer.settled()
             self._settled = None
-        desired = self._observer.desired(repo, head, self._applied)
-        return Read(desired, self._observer.pools(), dict(self._observer.specs), self._observer.unsaved())
+        desired = observer.desired(repo, head, self._applied)
+        return Read(desired, observer.pools(), dict(observer.specs), observer.unsaved())
 
 
 def first_branch(repo: Repository) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from reconciler import core
 from reconciler.core import commands
-from reconciler.core import parameters as schemas
 from reconciler.core.arguments import merge
 from reconciler.daemon.loop import Loop, Request
 from reconciler.model.errors import InvalidRequestError
@@ -68,7 +68,7 @@ def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
     schema = spec.get("parameter_openapi_schema")
     if schema is None or not spec.get("enforce_parameter_schema", True):
         return
-    faults = [message for _, message in schemas.problems(schema, values, partial=False)]
+    faults = [message for _, message in core.parameters.problems(schema, values, partial=False)]
     if faults:
         known = ", ".join((schema.get("properties") or {}).keys()) or "none"
         raise InvalidRequestError("; ".join(faults), hint=f"parameters of the flow: {known}")

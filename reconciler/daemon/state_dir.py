@@ -22,6 +22,7 @@ from pathlib import Path
 from reconciler.model.errors import AccessError, ConflictError, StoreError
 
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
+PRIVATE = 0o700
 SOCKET_LIMIT = 100
 """Bytes of a path that a socket address surely holds (108 on Linux, 104 elsewhere)."""
 
@@ -62,7 +63,7 @@ class StateDir:
         if len(os.fsencode(path)) <= SOCKET_LIMIT:
             return path
         try:
-            return Path(os.readlink(path))
+            return path.readlink()
         except OSError:
             return path
 
@@ -85,10 +86,10 @@ def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
     """Make the directory, 0700. Raises AccessError, ConflictError (network file system) or StoreError."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if stat.S_IMODE(root.stat().st_mode) != 0o700:
-            root.chmod(0o700)
+        if stat.S_IMODE(root.stat().st_mode) != PRIVATE:
+            root.chmod(PRIVATE)
         for name in ("runs", "copies", "mirrors"):
-            (root / name).mkdir(mode=0o700, exist_ok=True)
+            (root / name).mkdir(mode=PRIVATE, exist_ok=True)
     except PermissionError:
         raise AccessError(
             f"cannot write the state directory {root}", hint="serve as its owner, or give --state-dir"
@@ -128,7 +129,7 @@ class Lock:
 
     def __init__(self, state: StateDir, about: dict[str, object]) -> None:
         """Take it. Raises ConflictError naming the pid of the daemon that holds it."""
-        self._file = (state.root / "lock").open("a+", encoding="utf-8")
+        self._file = os.fdopen(os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -49,6 +49,9 @@ class Launch:
 SIDE_LIMIT = 4 * 1024 * 1024
 """Bytes of a result or error that are kept."""
 
+MOST_FACTS = 200
+"""Steps and such of one attempt that are reported; a run may write any number."""
+
 FINALS = {"completed", "failed", "timed_out"}
 
 
@@ -61,6 +64,8 @@ class _Watched:
     pool: Pool
     timeout: float | None = None
     offset: int = 0
+    facts: list[Mapping[str, Json]] = field(default_factory=list)
+    """What the journal said so far, but for the end."""
     final: Mapping[str, Json] | None = None
     running_since: float | None = None
     dead_since: float | None = None
@@ -77,12 +82,14 @@ class Supervisor:
         self._orders = orders
         self._post = post
         self._grace = grace
+        self._closing = False
         self._watched: dict[str, _Watched] = {}
-        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._address = state.new_address("notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._address))
         self._address.chmod(0o600)
+        self._waker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
 
     # --- asked by the loop -------------------------------------------------------------------------------------
@@ -116,41 +123,52 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop watching; the runs go on."""
-        self._asked.put(None)
+        self._closing = True
         self._wake()
         self._thread.join(timeout=5)
         self._orders.close()
         self._socket.close()
+        self._waker.close()
 
     def _ask(self, act: Callable[[], None]) -> None:
         self._asked.put(act)
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hint:
-            hint.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-            hint.sendto(b"", str(self._address))
+        with contextlib.suppress(OSError):  # full: the thread is about to look anyway
+            self._waker.sendto(b"", str(self._address))
 
     # --- the thread --------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         looked = time.monotonic()
-        while True:
-            hinted = self._hints()
-            while True:
-                try:
-                    act = self._asked.get_nowait()
-                except queue.Empty:
-                    break
-                if act is None:
-                    return
-                act()
+        while not self._closing:
+            hinted, poll = self._hints(), False
+            self._carry_out()
             now = time.monotonic()
             if now - looked >= POLL:
-                looked = now
+                looked, poll = now, True
                 hinted = set(self._watched)
-            for run in hinted:
-                self._look(run, now)
+                if not hinted:
+                    self._orders.sweep()
+            for run in hinted & self._watched.keys():
+                try:
+                    self._look(run, now, poll=poll)
+                except Exception:
+                    # Whatever one run left behind, the others are watched on.
+                    log.exception("looking at run %s failed", run)
+
+    def _carry_out(self) -> None:
+        """Do what the loop asked for meanwhile."""
+        while True:
+            try:
+                act = self._asked.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                act()
+            except Exception:
+                log.exception("an act of the supervisor failed")
 
     def _hints(self) -> set[str]:
         """The runs named by datagrams; waits for the first."""
@@ -176,7 +194,7 @@ class Supervisor:
             final = {"fact": "failed", "message": f"it could not be launched: {error}"}
             self._post(Report(run, attempt, (), final, None, dead=True))
             return
-        self._look(run, time.monotonic())
+        self._look(run, time.monotonic(), poll=True)
 
     def _stop(self, run: str) -> None:
         watched = self._watched.get(run)
@@ -193,36 +211,39 @@ class Supervisor:
     def _again(self, run: str) -> None:
         watched = self._watched.get(run)
         if watched is not None:
-            watched.offset, watched.told = 0, False
+            watched.offset, watched.told, watched.running_since = 0, False, None
+            watched.facts.clear()
 
-    def _look(self, run: str, now: float) -> None:
+    def _look(self, run: str, now: float, *, poll: bool) -> None:
+        """Read what an attempt wrote; when polling, whether it lives and must be ended as well."""
         watched = self._watched[run]
         if watched.told:
             return
         status = watched.pool.exit_status(watched.folder)  # asked first: what was written before the end is read below
-        facts = self._new_facts(watched, now)
-        dead = status is None and self._confirmed_dead(watched, now)
-        if facts or status is not None or dead:
+        began = self._read(watched, now)
+        dead = status is None and poll and self._confirmed_dead(watched, now)
+        if began or status is not None or dead:
             watched.told = status is not None or dead
             final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
-            self._post(Report(run, watched.attempt, tuple(facts), final, status, dead))
-        if not watched.told:
+            self._post(Report(run, watched.attempt, tuple(watched.facts), final, status, dead))
+        if poll and not watched.told:
             self._enforce(watched, now)
 
-    def _new_facts(self, watched: _Watched, now: float) -> list[dict[str, Json]]:
-        facts: list[dict[str, Json]] = []
+    def _read(self, watched: _Watched, now: float) -> bool:
+        """Take in what the journal says; whether the flow began meanwhile."""
+        began = False
         while True:
             read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
             if read.offset == watched.offset:
-                break
+                return began
             watched.offset = read.offset
-            facts += read.facts
-        for fact in facts:
-            if fact["fact"] in FINALS:
-                watched.final = fact
-            elif fact["fact"] == "running":
-                watched.running_since = now
-        return facts
+            for fact in read.facts:
+                if fact["fact"] in FINALS:
+                    watched.final = fact
+                elif len(watched.facts) < MOST_FACTS:
+                    watched.facts.append(fact)
+                if fact["fact"] == "running" and watched.running_since is None:
+                    watched.running_since, began = now, True
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):

@@ -1,29 +1,29 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
+import json
 import queue
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler import plugins, pools, schedules, steps
+from reconciler import daemon as shell
 from reconciler.core.plan import Policy
 from reconciler.daemon import requests
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
-from reconciler.daemon.observe import Observer, Words
 from reconciler.daemon.orders import Orders
+from reconciler.daemon.reading import stamp
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
 from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
+from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
-from reconciler.model.plan import Json
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -31,19 +31,6 @@ from reconciler.stores.sqlite import SqliteStore
 def clock() -> datetime:
     """Now, aware, in UTC."""
     return datetime.now(UTC)
-
-
-def words() -> Words:
-    """What spec files may name, from the plug-in folders."""
-    return Words(steps.check, _check_schedule, frozenset(plugins.words(pools)))
-
-
-def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
-    try:
-        schedules.load(rule)
-    except schedules.ScheduleError as error:
-        return error.key, str(error)
-    return None
 
 
 @dataclass(slots=True)
@@ -111,9 +98,14 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         branch = _track(ledger, settings, repo)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
-        observer = Observer(settings.specs, words(), mirrors.ours, mirrors.resolve)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
-        looker = Looker(tracked, observer, inbox.put, Kept(state.log), ledger.observed.revision)
+        looker = Looker(
+            tracked,
+            lambda: shell.observe.Observer(settings.specs, shell.observe.words(), mirrors.ours, mirrors.resolve),
+            inbox.put,
+            Kept(state.log, settings.specs),
+            ledger.observed.revision,
+        )
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
     supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
@@ -125,16 +117,19 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
 class Kept:
     """What an earlier daemon kept of its reading, read by another thread than the loop's."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, specs: str) -> None:
         self._log = log
+        self._specs = specs.strip("/")
 
-    def head(self) -> bytes | None:
-        """The observer's item under the empty key."""
+    def still_says(self, head: str) -> bool:
+        """Whether reading `head` would say what was kept: then nothing needs to be read."""
         with contextlib.closing(Reader.open(self._log)) as reader:
-            return reader.cache_get(CACHE, "")
+            said = json.loads(reader.cache_get(CACHE, "") or b"{}")
+        wanted = stamp(self._specs, head) | {"elsewhere": False}
+        return all(said.get(key) == value for key, value in wanted.items())
 
     def items(self) -> dict[str, bytes]:
-        """All of them."""
+        """All of it."""
         with contextlib.closing(Reader.open(self._log)) as reader:
             return reader.cache_items(CACHE)
 
@@ -143,6 +138,8 @@ def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:
     """The tracked branch: the flag, else the log's, else the one HEAD names now; a change of it is recorded."""
     observed = ledger.observed
     branch = settings.branch or observed.branch or first_branch(repo)
+    if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
+        raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
     if (observed.branch, observed.remote) != (branch, settings.remote):
         ledger.stage([BranchTracked(branch=branch, remote=settings.remote)], clock())
         ledger.flush()

@@ -16,6 +16,11 @@ class Action(StrEnum):
     UPDATE = "update"
     PRUNE = "prune"
 
+    @property
+    def past(self) -> str:
+        """As it is told once it is done."""
+        return f"{self.rstrip('e')}ed"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:

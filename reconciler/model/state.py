@@ -171,3 +171,23 @@ class Observed:
     deployments: dict[str, Deployment] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     """Runs that are not over."""
+    active: dict[str, Run] = field(default_factory=dict)
+    """Those of `runs` that hold a slot."""
+    queued: dict[str, Run] = field(default_factory=dict)
+    """Those of `runs` that wait for their time, or have not been told yet which slot they wait for."""
+    waiting: dict[str, Run] = field(default_factory=dict)
+    """Those of `runs` in AwaitingConcurrencySlot."""
+
+    def place(self, run: Run) -> None:
+        """File a run under what its state means; nowhere when it is over."""
+        for group in (self.runs, self.active, self.queued, self.waiting):
+            group.pop(run.id, None)
+        if run.final:
+            return
+        self.runs[run.id] = run
+        if run.state is State.AWAITING_CONCURRENCY_SLOT:
+            self.waiting[run.id] = run
+        elif run.state in ACTIVE:
+            self.active[run.id] = run
+        elif run.state in QUEUED:
+            self.queued[run.id] = run

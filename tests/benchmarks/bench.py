@@ -65,7 +65,7 @@ def daemon(repo: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A served repository; yields the process and its state directory."""
     common = repo if (repo / "objects").is_dir() else repo / ".git"
     child = subprocess.Popen(
-        [PYTHON, "-m", "reconciler", "-C", str(repo), "serve"], env=ENVIRONMENT, stderr=subprocess.DEVNULL
+        [PYTHON, "-m", "reconciler", "-C", str(repo), "serve"], env=ENVIRONMENT, stderr=None if os.environ.get("LOUD") else subprocess.DEVNULL
     )
     try:
         yield child, common / "reconciler"
@@ -249,7 +249,7 @@ def throughput(report: Report, folder: Path) -> None:
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "RECONCILER_LIMIT"}
     ENVIRONMENT.clear()
     ENVIRONMENT.update(environment)
-    count = 300
+    count = int(os.environ.get("COUNT", "300"))
     with daemon(repo) as (_, state):
         applied(state, head(repo))
         with contextlib.closing(Reader.open(state / "log.db")) as log:

@@ -32,10 +32,10 @@ deployments:
         depth: {tier}
         note: "edition {edition}"
     schedules:
-      - cron: "{minute} {hour} * * *"
+      - cron: "{minute} {hour} {day} 2 *"
         timezone: Europe/Paris
         slug: daily
-      - interval: PT6H
+      - interval: P1D
         anchor_date: "2024-01-01T00:00:00Z"
         active: false
         slug: sometimes
@@ -64,7 +64,7 @@ def flow_{n:03d}(number: int, name: str, ratio: float = 0.5, flags: list[str] | 
 
 def spec(n: int, edition: int = 0) -> str:
     """The text of spec number `n`."""
-    return SPEC.format(n=n, flow=n % 100, team=n % 17, tier=1 + n % 5, minute=n % 60, hour=n % 24, edition=edition)
+    return SPEC.format(n=n, flow=n % 100, team=n % 17, tier=1 + n % 5, minute=n % 60, hour=n % 24, day=1 + n % 28, edition=edition)
 
 
 def path_of(n: int, *, flat: bool) -> str:
