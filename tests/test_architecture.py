@@ -26,7 +26,7 @@ DOORS = {
 PURE = {"model", "schedules", "core"}
 IMPURE_MODULES = {"os", "socket", "subprocess", "threading", "time", "pathlib", "shutil", "tempfile", "logging"}
 CLOCKS = {"now", "utcnow", "today"}
-CLOCK_HOLDERS = {"daemon/wiring", "engine", "pools", "cli/slots"}
+CLOCK_HOLDERS = {"daemon/wiring", "engine", "pools", "cli/_clock"}
 MAX_FILE, MAX_FUNCTION = 430, 60
 
 

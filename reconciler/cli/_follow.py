@@ -16,7 +16,7 @@ DOUBT = 2.0
 
 
 def moves(log: Log, run: str, place: Place) -> Iterator[dict[str, Json]]:
-    """The run's row at every look, until it is over. Says so once when no daemon is there; waits for one all the same."""
+    """The run's row at every look, until it is over; says so once when no daemon is there, and goes on waiting."""
     doubt, told = time.monotonic() + DOUBT, False
     while True:
         row = log.run(run)

@@ -41,9 +41,7 @@ def _summary(made: Made) -> str:
     base = plan.base[:8] if plan.base else "nothing"
     against = f"{base} (applied)" if made.logged and plan.base else base
     head = f"revision {plan.revision[:8]} against {against}: "
-    counts = [
-        f"{n} to {action}" for action in Action if (n := sum(change.action is action for change in plan.changes))
-    ]
+    counts = [f"{n} to {action}" for action in Action if (n := sum(change.action is action for change in plan.changes))]
     if plan.moved.deployments:
         counts.append(f"{len(plan.moved.deployments)} to move")
     if plan.problems:

@@ -16,11 +16,10 @@ from reconciler.core import plan as core
 from reconciler.core import project
 from reconciler.core.plan import Policy
 from reconciler.core.project import Touched
-from reconciler.daemon import wiring
 from reconciler.daemon.config import Settings
 from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
-from reconciler.daemon.observe import Elsewhere, Observer
+from reconciler.daemon.observe import Elsewhere, Observer, words
 from reconciler.daemon.reconcile import first_branch
 from reconciler.git import url
 from reconciler.git.repository import Repository
@@ -87,7 +86,8 @@ class Planner:
         head = self.repo.branch(branch, remote)
         if head is None:
             raise SourceUnavailableError(
-                f"there is no branch {branch!r}" + (f" of {remote}" if remote else ""), hint="make a first commit on it"
+                f"branch {branch!r}{f' of {remote}' if remote else ''} has no commit",
+                hint="make a first commit on it, or name a revision",
             )
         return head
 
@@ -107,10 +107,8 @@ class Planner:
         return _with_stored(fresh.desired(self.repo, head, before.revision), log)
 
     def _observer(self, specs: str, before: Observed) -> Observer:
-        mirrors = Mirrors(
-            self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval
-        )
-        return Observer(specs, wiring.words(), mirrors.ours, Resolved(mirrors, before))
+        mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
+        return Observer(specs, words(), mirrors.ours, Resolved(mirrors, before))
 
 
 class Resolved:
@@ -118,9 +116,7 @@ class Resolved:
 
     def __init__(self, mirrors: Mirrors, before: Observed) -> None:
         self._mirrors = mirrors
-        self._known = {
-            replace(d.source, commit=None, note=None): d.source.commit for d in before.deployments.values()
-        }
+        self._known = {replace(d.source, commit=None, note=None): d.source.commit for d in before.deployments.values()}
 
     def __call__(self, source: Source) -> Elsewhere:
         commit = source.commit or self._known.get(replace(source, commit=None, note=None))
@@ -179,5 +175,7 @@ def told_offline(
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     """Problems and notes, where a flow's name that only the network could tell is no problem."""
     unread = {(n.file, n.line, n.key) for n in notes if OFFLINE in n.message}
-    moved = {p for p in problems if (p.file, p.line, p.key) in unread and p.message.startswith("the flow's name is not")}
+    moved = {
+        p for p in problems if (p.file, p.line, p.key) in unread and p.message.startswith("the flow's name is not")
+    }
     return tuple(p for p in problems if p not in moved), tuple(sorted({*notes, *moved}))

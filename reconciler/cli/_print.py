@@ -31,7 +31,9 @@ SLOW = 1.0
 def plain(text: object) -> str:
     """A text on one line without what a terminal would obey: control characters become `?`."""
     found = str(text)
-    return found if found.isprintable() else "".join(c if c.isprintable() else " " if c in "\t\n" else "?" for c in found)
+    return (
+        found if found.isprintable() else "".join(c if c.isprintable() else " " if c in "\t\n" else "?" for c in found)
+    )
 
 
 def paint(text: str, colour: str | None = None, *, bold: bool = False) -> str:

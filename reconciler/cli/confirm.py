@@ -32,7 +32,7 @@ def command(obj: dict[str, Any], revision: str, reason: str) -> None:
 
 
 def _full(place: Place, observed: Observed, given: str) -> str:
-    """The whole id: of the refused revision where it is meant, else as the repository reads it. Raises NotFoundError."""
+    """The whole id: the refused revision where it is meant, else as the repository reads it. Raises NotFoundError."""
     refused = str(observed.refused["revision"]) if observed.refused else ""
     if _SHORT.fullmatch(given) and refused.startswith(given):
         return refused

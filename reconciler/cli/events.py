@@ -25,11 +25,14 @@ STEP = 0.1
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type; may be given again.")
 @click.option("--subject", metavar="NAME", help="Only about this deployment or run, or `repository`.")
 @click.option("--since-seq", type=click.IntRange(0), metavar="N", help="Only after number N, oldest first.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N: the newest, or the first after --since-seq.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="At most N: the newest, or the first after --since-seq."
+)
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 @click.pass_obj
 def command(
     obj: dict[str, Any],
+    *,
     follow: bool,
     types: tuple[str, ...],
     subject: str | None,

@@ -81,7 +81,9 @@ def steps(log: Log, name: str) -> Iterator[Step]:
                 now = replace(waiting, revision=data["revision"], commit=_commit(waiting.source, whole))
                 yield now
             elif now is not None and _follows(now, name, data, moved=before != whole):
-                now = replace(now, what="moved", at=instant(event.at), revision=data["revision"], commit=whole, changed=())
+                now = replace(
+                    now, what="moved", at=instant(event.at), revision=data["revision"], commit=whole, changed=()
+                )
                 yield now
             waiting = None
         elif event.type == "DeploymentPruned":

@@ -76,7 +76,9 @@ def _write(top: Path, name: str, text: str) -> None:
     try:
         file.parent.mkdir(exist_ok=True)
         if file.parent.is_symlink():
-            raise ConflictError(f"{file.parent} is a symbolic link", hint="specs and flows are folders of the repository")
+            raise ConflictError(
+                f"{file.parent} is a symbolic link", hint="specs and flows are folders of the repository"
+            )
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except PermissionError:

@@ -29,10 +29,9 @@ def command(obj: dict[str, Any], run: str, follow: bool) -> None:
     with reading(place) as log:
         row = log.run(run)
         tail = _Tail(place)
-        if follow:
-            for row in _follow.moves(log, row["id"], place):
-                tail.print(row)
-        tail.print(row)
+        for each in _follow.moves(log, row["id"], place) if follow else [row]:
+            row = each
+            tail.print(row)
     if not tail.printed:
         say(_nothing(row, there=tail.there), err=True)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -23,7 +22,9 @@ from reconciler.stores import Log
 @click.command("run")
 @click.argument("name")
 @click.option("-p", "--param", "options", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given again.")
-@click.option("--params", "document", metavar="JSON|-", help="Parameters as a JSON object, - for stdin; -p goes over it.")
+@click.option(
+    "--params", "document", metavar="JSON|-", help="Parameters as a JSON object, - for stdin; -p goes over it."
+)
 @click.option("--name", "label", metavar="TEXT", help="A name for the run, instead of one like quiet-otter.")
 @click.option("--tag", "tags", multiple=True, help="A tag beside the deployment's; may be given again.")
 @click.option("--key", metavar="TEXT", help="Asking again with the same key gives the first run again.")
@@ -31,6 +32,7 @@ from reconciler.stores import Log
 @click.pass_obj
 def command(
     obj: dict[str, Any],
+    *,
     name: str,
     options: tuple[str, ...],
     document: str | None,
@@ -60,14 +62,13 @@ def command(
 def _wait(log: Log, run: str, place: Place) -> int:
     """The exit code: 0 when Completed."""
     sys.stdout.flush()
-    seen = 0
-    row: Mapping[str, Json] = {}
-    for row in _follow.moves(log, run, place):
+    seen, state = 0, ""
+    for _row in _follow.moves(log, run, place):
         for event in log.events(seen, subject=run):
-            seen = event.seq
-            state, reason = event.data.get("state", "Scheduled"), event.data.get("reason")
+            seen, state = event.seq, event.data.get("state", "Scheduled")
+            reason = event.data.get("reason")
             say(f"{instant(event.at)[11:23]}Z  {word(state)}{f': {plain(reason)}' if reason else ''}", err=True)
-    return int(row["state"] != "Completed")
+    return int(state != "Completed")
 
 
 def _document(text: str | None) -> dict[str, Json]:
@@ -80,7 +81,9 @@ def _document(text: str | None) -> dict[str, Json]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"{where}: not JSON: {error}", hint="""write --params '{"name": "value"}'""") from None
+        raise InvalidRequestError(
+            f"{where}: not JSON: {error}", hint="""write --params '{"name": "value"}'"""
+        ) from None
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{where}: parameters are an object", hint="""write --params '{"name": "value"}'""")
     return value

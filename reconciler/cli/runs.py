@@ -32,6 +32,7 @@ KEYS = (
 @click.pass_obj
 def command(
     obj: dict[str, Any],
+    *,
     name: str | None,
     states: tuple[str, ...],
     tags: tuple[str, ...],

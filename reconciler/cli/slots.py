@@ -53,6 +53,8 @@ class Window:
 @click.pass_obj
 def command(
     obj: dict[str, Any] | None,
+    /,
+    *,
     name: str | None,
     start: str | None,
     stop: str | None,

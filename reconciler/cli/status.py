@@ -29,7 +29,7 @@ from reconciler.model.state import ACTIVE, Deployment, Observed, Run
 @click.option("--until", metavar="TIME", help="Only where the last run ended before.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 @click.pass_obj
-def command(obj: dict[str, Any], as_json: bool, **only: Any) -> None:
+def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     """Show every deployment: in sync with git, healthy, and how its last run went.
 
     \b

@@ -13,9 +13,9 @@ from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
-from reconciler.daemon import mirrors, wiring
+from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
-from reconciler.daemon.observe import ROOT_FILE, Observer
+from reconciler.daemon.observe import ROOT_FILE, Observer, words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
@@ -39,9 +39,10 @@ def command(obj: dict[str, Any], path: str | None, specs: str | None, as_json: b
     PATH is a file or folder, in a repository or not. Exit 0, or 1 on problems; never uses the network.
     JSON: {problems: [{file, line, column, key, message}], notes: [the same keys]}
     """  # noqa: D301 - \b is click's
-    target = _target(obj, path, _settings(obj, path, specs).specs)
+    settings = _settings(obj, path, specs)
+    target = _target(obj, path, settings.specs)
     with progress("reading specs"):
-        desired = _read(target)
+        desired = _read(target, settings.allow_hosts)
     problems, notes = told_offline(desired.problems, desired.notes)
     problems, notes = target.only(problems), target.only(notes)
     if as_json:
@@ -130,16 +131,16 @@ def _repository(folder: Path) -> Repository | None:
         return None
 
 
-def _read(target: Target) -> Desired:
+def _read(target: Target, hosts: tuple[str, ...]) -> Desired:
     """What the files say, read by the very code that reads commits."""
     repo = _repository(target.root)
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
         if repo is not None:
-            others = mirrors.Mirrors(lambda: Repository.open(target.root, trust_owner=True), NOWHERE, (), 0.0)
+            others = mirrors.Mirrors(lambda: Repository.open(target.root, trust_owner=True), NOWHERE, hosts, 0.0)
             ours, resolve = others.ours, Resolved(others, Observed())
-        return Observer(target.specs, wiring.words(), ours, resolve).desired(tree, tree.head, None)
+        return Observer(target.specs, words(), ours, resolve).desired(tree, tree.head, None)
 
 
 def _tell(target: Target, desired: Desired, problems: tuple[Problem, ...], notes: tuple[Problem, ...]) -> None:
@@ -151,5 +152,7 @@ def _tell(target: Target, desired: Desired, problems: tuple[Problem, ...], notes
     if not sound and not problems:
         say(f"no deployments in {plain(target.part or target.specs)} of {plain(target.root)}")
         return
-    counts = f"{sound} deployment{'s' * (sound != 1)} without fault, {len(problems)} problem{'s' * (len(problems) != 1)}"
+    counts = (
+        f"{sound} deployment{'s' * (sound != 1)} without fault, {len(problems)} problem{'s' * (len(problems) != 1)}"
+    )
     say(paint(counts, "red" if problems else "green"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.model.errors import InvalidRequestError
+from reconciler.model.errors import AccessError, InvalidRequestError
 
 MIB = 1024 * 1024
 
@@ -72,6 +72,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+    except PermissionError:
+        raise AccessError(f"this user may not read {path}", hint="run this as the user that runs the daemon") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidRequestError(f"{path}: {error}", hint="mend the file or remove it") from None
 

@@ -128,7 +128,8 @@ class Observer:
             found: dict[str, tree.Entry | None] = {e.path: e for e in self._listed(repo, new)}
             root = tree.lookup(repo, new, ROOT_FILE)
             return found | ({ROOT_FILE: root} if root else {})
-        found, again = {}, set[str]()
+        # What was refused for another file's sake is read again, as its specs were never applied and kept.
+        found, again = {}, set(self._all.refused())
         for path, _before, after in tree.diff(repo, self._tree, new):
             if self._is_spec(path):
                 found[path] = after

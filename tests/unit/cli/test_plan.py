@@ -1,0 +1,136 @@
+"""The `plan` verb: against nothing, against a log, between revisions; its JSON, its text and its exit codes."""
+
+import pytest
+
+from reconciler.daemon import state_dir, wiring
+from reconciler.daemon.config import Settings
+
+FLOW = "def hello(name: str = 'x'):\n    '''Say hello.'''\n"
+
+
+@pytest.fixture
+def serve(verbs):
+    """Reconcile once, in this process."""
+
+    def once(**settings):
+        state = state_dir.prepare(verbs.path / ".git/reconciler", allow_network_fs=False)
+        daemon = wiring.build(verbs.path, state, Settings(**settings))
+        daemon.start()
+        daemon.stop_when_idle()
+        daemon.run()
+
+    return once
+
+
+@pytest.fixture
+def first(verbs, spec):
+    return verbs.repo.commit({"flows/f.py": FLOW, "specs/a.yaml": spec()}, "first")
+
+
+def test_without_a_log_all_is_a_create(verbs, first):
+    plan = verbs.json("plan")
+    assert list(plan) == ["revision", "base", "refused", "moved", "changes", "problems", "notes"]
+    assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
+    (change,) = plan["changes"]
+    assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]
+    assert (change["action"], change["deployment"], change["source_commit"]) == ("create", "hello/main", first)
+    assert verbs("plan").exit_code == 3
+
+
+def test_against_the_log_it_shows_the_difference(verbs, first, spec, serve):
+    serve()
+    done = verbs("plan")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"revision {first[:8]} against {first[:8]} (applied): nothing to do, in sync\n",
+    )
+    second = verbs.repo.commit({"specs/a.yaml": spec(tags="x"), "specs/b.yaml": spec(name="two")}, "second")
+    plan = verbs.json("plan")
+    assert [(c["action"], c["deployment"]) for c in plan["changes"]] == [
+        ("create", "hello/two"),
+        ("update", "hello/main"),
+    ]
+    assert plan["changes"][1]["diff"] == [{"field": "tags", "from": [], "to": ["x"]}]
+    assert (plan["base"], plan["revision"]) == (first, second)
+    done = verbs("plan")
+    assert done.exit_code == 3
+    assert '    tags: [] → ["x"]\n' in done.stdout
+    assert verbs("plan", first).exit_code == 0
+    assert verbs.json("plan", "HEAD~1")["revision"] == first
+
+
+def test_a_moved_version_alone_is_drift_told_with_its_commits(verbs, first, serve):
+    serve()
+    second = verbs.repo.commit({"README": "x"}, "words \x1b[31m")
+    assert verbs.json("plan")["moved"]["deployments"] == ["hello/main"]
+    done = verbs("plan")
+    assert done.exit_code == 3
+    assert f"{second[:8]} 2023-11-14 Ada Lovelace: words ?[31m" in done.stdout
+
+
+def test_between_revisions_no_log_is_needed(verbs, first, spec):
+    second = verbs.repo.commit({"specs/a.yaml": spec(tags="x")})
+    plan = verbs.json("plan", f"{first[:10]}..HEAD")
+    assert (plan["base"], plan["revision"]) == (first, second)
+    assert [(c["action"], [d["field"] for d in c["diff"]]) for c in plan["changes"]] == [("update", ["tags"])]
+    assert verbs.json("plan", "HEAD..HEAD~1")["changes"][0]["diff"][0]["to"] == []
+    assert verbs("plan", "HEAD..").exit_code == 0
+
+
+def test_problems_are_exit_1_and_located(verbs, first, spec, serve):
+    serve()
+    verbs.repo.commit({"specs/a.yaml": spec(entrypoint="flows/f.py:gone")})
+    plan = verbs.json("plan")
+    (problem,) = plan["problems"]
+    assert list(problem) == ["file", "line", "column", "key", "message"]
+    assert (problem["file"], problem["line"], problem["key"]) == ("specs/a.yaml", 2, "deployments[0].entrypoint")
+    done = verbs("plan")
+    assert done.exit_code == 1
+    assert "problem specs/a.yaml:2:" in done.stdout
+    assert "held back" in done.stdout
+
+
+def test_a_refused_prune_is_exit_1_and_says_what_to_do(verbs, first, serve):
+    serve()
+    head = verbs.repo.commit({"specs/a.yaml": None})
+    done = verbs("plan")
+    assert done.exit_code == 1
+    assert f"reconciler confirm {head[:12]} --reason" in done.stdout
+    assert verbs.json("plan")["refused"]["prunes"] == ["hello/main"]
+
+
+def test_it_reads_where_the_daemon_was_told_to(verbs, spec, serve):
+    verbs.repo.commit({"flows/f.py": FLOW, "deploy/a.yaml": spec()})
+    serve(specs="deploy")
+    assert verbs("plan").exit_code == 0
+
+
+def test_specs_that_were_refused_for_a_twin_are_read_again(verbs, first, spec, serve):
+    verbs.repo.commit({"specs/b.yaml": spec(), "specs/c.yaml": spec(name="other")})
+    serve()
+    verbs.repo.commit({"specs/b.yaml": None})
+    assert [c["deployment"] for c in verbs.json("plan")["changes"]] == ["hello/main"]
+
+
+def test_another_repository_is_not_asked(verbs, first, spec):
+    verbs.repo.git("remote", "add", "origin", "https://git.example.org/x/y.git")
+    pull = "    pull: [{git_clone: {repository: 'https://git.example.org/a/b.git'}}]\n"
+    verbs.repo.commit({"specs/b.yaml": f"deployments:\n  - name: x\n    entrypoint: f.py:f\n{pull}"})
+    plan = verbs.json("plan")
+    assert plan["problems"] == []
+    assert "stays offline" in plan["notes"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["nope"], "'nope' is no branch"), (["-x"], "No such option"), (["a..b"], "'a' is no branch")],
+)
+def test_what_is_no_revision_is_refused(verbs, first, words, says):
+    done = verbs("plan", *words)
+    assert says in (done.stderr or str(done.exception))
+
+
+def test_an_empty_repository_and_a_detached_head_say_what_to_do(verbs, spec):
+    assert "branch 'main' has no commit" in str(verbs("plan").exception)
+    verbs.repo.checkout(verbs.repo.commit({"specs/a.yaml": spec()}))
+    assert "HEAD is detached" in str(verbs("plan").exception)
