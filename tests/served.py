@@ -77,8 +77,15 @@ def served(repo: Path, *options: str) -> Iterator[None]:
 
 def in_session(leader: int) -> list[int]:
     """Live processes of a session: a daemon's template stays in it."""
-    done = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(leader)], capture_output=True, text=True, check=False)
-    return [int(line.split()[0]) for line in done.stdout.splitlines() if "Z" not in line.split()[1]]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, _group, session, *_ = entry.read_text("latin-1").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if session == str(leader) and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
 
 
 def processes_naming(text: str) -> list[int]:

@@ -60,15 +60,16 @@ def command() -> None:
 
 
 def _tell(hands: "Hands") -> int:
-    hands.git("init", "--quiet", "--initial-branch=main")
-    hands.git("commit", "--quiet", "--allow-empty", "--message=An empty repository")
-    say(f"An empty repository in {hands.repo}, and `reconciler serve` beside it; both go at the end.")
-    hands.serve()
+    """Everything from the first commit to the last; 1 when it did not go as told."""
     stage = Stage(hands, hands.repo, hands.until)
     try:
+        hands.git("init", "--quiet", "--initial-branch=main")
+        hands.git("commit", "--quiet", "--allow-empty", "--message=An empty repository")
+        say(f"An empty repository in {hands.repo}, and `reconciler serve` beside it; both go at the end.")
+        hands.serve()
         _demo_story.tell(stage)
     except StoryError as error:
-        say(f"\n{paint('The story did not go as told', 'red')}, in {stage.scene!r}: {error}", err=True)
+        say(f"\n{paint('The story did not go as told', 'red')}, at {stage.scene!r}: {error}", err=True)
         say(f"What the daemon said:\n{hands.daemon_said()}", err=True)
         return 1
     finally:
@@ -113,7 +114,7 @@ class Hands:
 
     def daemon_said(self) -> str:
         """Its output so far."""
-        return self._said.read_text("utf-8", "replace")
+        return "nothing: it was not started" if self._daemon is None else self._said.read_text("utf-8", "replace")
 
     def clean_up(self) -> None:
         """End the daemon and whatever it started, however far the story came."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -69,3 +70,18 @@ def test_without_git_it_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "git, which is not on PATH" in done.stderr
+
+
+def test_when_a_step_goes_wrong_it_says_which_and_cleans_up(place: Path, tmp_path: Path) -> None:
+    git = tmp_path / "git"
+    git.write_text(
+        f"""#!/bin/sh\ncase "$1" in revert) echo "no way back"; exit 1;; esac\nexec {shutil.which("git")} "$@"\n"""
+    )
+    git.chmod(0o755)
+    env = ENV | {"TMPDIR": str(place), "PATH": f"{tmp_path}:{ENV['PATH']}"}
+    done = subprocess.run([*COMMAND, "demo"], env=env, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 1
+    assert "at '4. A broken spec harms nothing': git revert failed: no way back" in done.stderr
+    assert "RevisionApplied" in done.stdout
+    assert list(place.iterdir()) == []
+    assert processes_naming(str(place)) == []
