@@ -1,7 +1,7 @@
 """Show the versions that a deployment had: commit, author, what changed, and how many runs each made."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,16 +71,15 @@ class Step:
 def steps(log: Log, name: str) -> Iterator[Step]:
     """Every version in order: the deployment's own facts joined with the applied revisions of its time."""
     now: Step | None = None
-    whole: str | None = None
     waiting: Step | None = None
     for event in _merged(log, name):
         data = event.data
         if event.type == "RevisionApplied":
-            before, whole = whole, data.get("whole_commit")
+            whole = data.get("whole_commit")
             if waiting is not None:
                 now = replace(waiting, revision=data["revision"], commit=_commit(waiting.source, whole))
                 yield now
-            elif now is not None and _follows(now, name, data, moved=before != whole):
+            elif now is not None and _follows(now, name, data):
                 now = replace(
                     now, what="moved", at=instant(event.at), revision=data["revision"], commit=whole, changed=()
                 )
@@ -94,10 +93,10 @@ def steps(log: Log, name: str) -> Iterator[Step]:
             waiting = _own(event, now)
 
 
-def _follows(now: Step, name: str, data: Any, *, moved: bool) -> bool:
+def _follows(now: Step, name: str, data: Mapping[str, Json]) -> bool:
     """Whether an applied revision moved the deployment with the whole repository."""
-    whole = data.get("whole_commit")
-    return now.source.kind is SourceKind.WHOLE and moved and whole != now.commit and name not in data.get("held", ())
+    moved = data.get("whole_commit") != now.commit
+    return moved and now.source.kind is SourceKind.WHOLE and name not in data.get("held", ())
 
 
 def _own(event: Event, now: Step | None) -> Step:

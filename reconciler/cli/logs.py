@@ -48,12 +48,16 @@ class _Tail:
         self.there = False
 
     def print(self, row: dict[str, Json]) -> None:
-        """Everything that is there by now."""
+        """Everything that is there by now; of an attempt that was followed, its end before the next one."""
         if row["attempt"] != self._attempt:
             if self._attempt:
+                self._drain(row["id"])
                 say(f"--- attempt {row['attempt']} ---", err=True)
             self._attempt, self._offset = row["attempt"], 0
-        path = self._state.attempt(row["id"], self._attempt) / output.OUTPUT
+        self._drain(row["id"])
+
+    def _drain(self, run: str) -> None:
+        path = self._state.attempt(run, self._attempt) / output.OUTPUT
         try:
             self.there = path.exists()
             while (read := output.read(path, self._offset))[0]:

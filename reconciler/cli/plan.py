@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from reconciler.cli import _clock, _plan_text
+from reconciler.cli._log import quickly
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import print_json, progress
@@ -30,7 +31,7 @@ def command(obj: dict[str, Any], revision: str | None, specs: str | None, as_jso
     """  # noqa: D301 - \b is click's
     place = Place.of(obj)
     planner = Planner(place, settings_of(place, {"specs": specs}))
-    with planner.repo, progress("reading specs"):
+    with planner.repo, quickly(), progress("reading specs"):
         if revision and ".." in revision:
             base, _, head = revision.partition("..")
             made = planner.between(base, head, _clock.now())

@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli import _clock
 from reconciler.cli._log import observed as observe
-from reconciler.cli._log import reading
+from reconciler.cli._log import quickly, reading
 from reconciler.cli._next import next_due
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, say, table, when, word
@@ -37,7 +37,7 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     last_run}; last_run is null or {id, state, finished_at}.
     """  # noqa: D301 - \b is click's
     place = Place.of(obj)
-    with reading(place) as log:
+    with reading(place) as log, quickly():
         observed = observe(log)
     head = tip(place.repo, observed)
     now, started = _clock.now(), active(observed)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli._log import quickly
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Resolved, told_offline
@@ -41,7 +42,7 @@ def command(obj: dict[str, Any], path: str | None, specs: str | None, as_json: b
     """  # noqa: D301 - \b is click's
     settings = _settings(obj, path, specs)
     target = _target(obj, path, settings.specs)
-    with progress("reading specs"):
+    with quickly(), progress("reading specs"):
         desired = _read(target, settings.allow_hosts)
     problems, notes = told_offline(desired.problems, desired.notes)
     problems, notes = target.only(problems), target.only(notes)

@@ -94,6 +94,10 @@ class Assembly:
         how = "is declared" if same else "differs only in case from what is declared"
         return f"{name} {how} in {', '.join(others)} too: all of them are refused until one is renamed"
 
+    def _repeats(self, file: str, name: str) -> bool:
+        read = self.files.get(file)
+        return read is not None and sum(entry.name == name for entry in read.entries) > 1
+
     def _remember(self, path: str, entry: Entry) -> None:
         key = entry.name.casefold()
         twins = self._names.setdefault(key, set())
@@ -106,10 +110,10 @@ class Assembly:
         key = entry.name.casefold()
         twins = self._names.get(key, set())
         twins.discard((path, entry.name))
-        if len(twins) < 2:  # noqa: PLR2004 - a clash takes two
-            self._twins.discard(key)
         if not twins:
             self._names.pop(key, None)
+        if len(twins) < 2 and not any(self._repeats(file, name) for file, name in twins):  # noqa: PLR2004 - a clash takes two
+            self._twins.discard(key)
         self._used[entry.pool] -= 1
         if not self._used[entry.pool]:
             del self._used[entry.pool]

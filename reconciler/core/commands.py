@@ -50,7 +50,8 @@ def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fa
             f"the source commit of {deployment.name} is {deployment.version(observed.whole_commit)}",
             hint="fetch the missing history (git fetch --unshallow) and let the daemon reconcile",
         )
-    ident = run_id(deployment.name, request.key, request.due)
+    # A NUL is in no schedule's identity: a request whose key reads like one never gets the id of that slot's run.
+    ident = run_id(deployment.name, f"request\0{request.key}", request.due)
     fact = RunCreated(
         run=ident,
         deployment=deployment.name,

@@ -52,9 +52,9 @@ def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
     changes = _written(desired, observed)
     missing = [d for n, d in observed.deployments.items() if n not in desired.deployments]
-    held = {d.name for d in missing if d.file in desired.broken}
     new_and_broken = desired.broken - {d.file for d in observed.deployments.values()} if desired.broken else ()
-    prunes = [] if new_and_broken else [d.name for d in missing if d.name not in held]
+    held = {d.name for d in missing if new_and_broken or d.file in desired.broken}
+    prunes = [d.name for d in missing if d.name not in held]
     changes += [_prune(observed.deployments[name], observed) for name in prunes]
     return Plan(
         revision=desired.revision,

@@ -6,7 +6,7 @@ the projections written in the transaction of the events. Finished runs leave `O
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.core import lifecycle
@@ -15,6 +15,10 @@ from reconciler.model.events import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
+
+
+SET_BACK = timedelta(days=1)
+"""A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
 
 
 @dataclass(slots=True)
@@ -83,7 +87,8 @@ def _touch_files(observed: Observed, commits: dict[str, str | None], touched: To
 
 
 def _revision_refused(observed: Observed, event: Event, touched: Touched) -> None:
-    observed.refused = {**event.data, "at": instant(event.at)}
+    data = event.data
+    observed.refused = {**data, "prunes": list(data.get("prunes", ())), "at": instant(event.at)}
     touched.repository = True
 
 
@@ -110,6 +115,7 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
     name, data = event.subject, event.data
     old = observed.deployments.get(name)
     kept = {s.id: s for s in old.schedules} if old else {}
+    start = _start(observed, event.at)
     observed.deployments[name] = Deployment(
         name=name,
         file=data["file"],
@@ -120,7 +126,7 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
         label=data.get("version"),
         generation=data.get("generation", 1),
         paused=data.get("paused", False),
-        schedules=tuple(_scheduled(dict(rule), kept, event.at) for rule in data.get("schedules", ())),
+        schedules=tuple(_scheduled(dict(rule), kept, event.at, start) for rule in data.get("schedules", ())),
         limit=data.get("limit"),
         collision=data.get("collision", "ENQUEUE"),
         pool=data.get("pool", "process"),
@@ -134,15 +140,32 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
         last_state=old.last_state if old else None,
         last_at=old.last_at if old else None,
     )
+    now = {scheduled.id for scheduled in observed.deployments[name].schedules}
+    _leave(observed, (s for s in kept.values() if s.id not in now), touched)
     touched.deployments.add(name)
 
 
-def _scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime) -> Scheduled:
-    """A schedule whose identity stays keeps its place; a new or changed one starts at the applying."""
+def _leave(observed: Observed, gone: Iterable[Scheduled], touched: Touched) -> None:
+    for scheduled in gone:
+        observed.left = max(scheduled.accounted, observed.left or scheduled.accounted)
+        touched.repository = True
+
+
+def _start(observed: Observed, at: datetime) -> datetime:
+    """When a new schedule starts: now, or where the slots of one that is gone ended, after the clock was set back."""
+    back = observed.left is not None and at < observed.left <= at + SET_BACK
+    return observed.left if back and observed.left else at
+
+
+def _scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime, start: datetime) -> Scheduled:
+    """A schedule that stays keeps its place; a new one begins at `start`, one with other times at the applying."""
     old = kept.get(rule["id"]) or kept.get(rule.get("replaces") or "")
     if old is None:
-        return Scheduled(rule["id"], rule, at)
-    return Scheduled(rule["id"], rule, old.accounted, old.next_due if _same_times(old.rule, rule) else None)
+        return Scheduled(rule["id"], rule, start)
+    if _same_times(old.rule, rule):
+        return Scheduled(rule["id"], rule, old.accounted, old.next_due)
+    # Never before what is accounted for, should the clock have gone back.
+    return Scheduled(rule["id"], rule, max(old.accounted, at))
 
 
 def _same_times(a: dict[str, Json], b: dict[str, Json]) -> bool:
@@ -156,7 +179,7 @@ def _deployment_moved(observed: Observed, event: Event, touched: Touched) -> Non
 
 
 def _deployment_pruned(observed: Observed, event: Event, touched: Touched) -> None:
-    _deployment(observed, event)
+    _leave(observed, _deployment(observed, event).schedules, touched)
     del observed.deployments[event.subject]
     touched.deployments.add(event.subject)
 
@@ -188,6 +211,8 @@ def _account(observed: Observed, name: str, schedule: str, until: datetime, touc
 
 
 def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
+    if event.subject in observed.runs:
+        raise ChainBrokenError(f"event {event.seq}: run {event.subject} exists already")
     data = event.data
     run = Run(
         id=event.subject,
@@ -304,6 +329,7 @@ def repository_row(observed: Observed) -> dict[str, Json]:
         "tree": observed.tree,
         "whole_commit": observed.whole_commit,
         "applied_at": _text(observed.applied_at),
+        "left": _text(observed.left),
         "problems": observed.problems,
         "pools": observed.pools,
         "refused": observed.refused,
@@ -413,6 +439,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
         for key in ("branch", "remote", "revision", "tree", "whole_commit", "refused", "confirmed", "stale"):
             setattr(observed, key, repository[key])
         observed.applied_at = _time(repository["applied_at"])
+        observed.left = _time(repository["left"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
     for row in runs:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
-from reconciler.model.state import Run, State
+from reconciler.model.spec import CENTURY
+from reconciler.model.state import ACTIVE, Run, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Report:
 
 
 def moves(run: Run, report: Report, now: datetime, spec: Mapping[str, Json]) -> list[Fact]:
-    """The moves of `run` that follow; none for another attempt or for a run that is over."""
-    if report.attempt != run.attempt or run.final:
+    """The moves of `run` that follow; none for another attempt, or one that is not under way (any more)."""
+    if report.attempt != run.attempt or run.state not in ACTIVE:
         return []
     found: list[Fact] = []
     started = _started(run, report.facts)
@@ -100,7 +101,7 @@ def _retry_at(run: Run, state: State, now: datetime, spec: Mapping[str, Json]) -
     delay = (spec.get("flow") or {}).get("retry_delay_seconds") or 0
     if isinstance(delay, list):
         delay = delay[min(run.attempt, len(delay)) - 1] if delay else 0
-    return now + timedelta(seconds=float(delay))
+    return now + timedelta(seconds=float(min(delay, CENTURY)))
 
 
 def backoff(failures: int, salt: str) -> float:

@@ -27,9 +27,10 @@ class Ledger:
         self._payloads: dict[str, Payload] = {}
         self._touched = Touched()
         self._at: datetime | None = None
+        self._lost = False
 
     def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> None:
-        """Fold facts and keep them for the next `flush`. Raises ChainBrokenError for one that cannot follow."""
+        """Fold facts and keep them for the next `flush`. Raises ChainBrokenError for one that cannot follow; then `drop`."""
         for fact in facts:
             event = Event(
                 self.observed.seq + 1, fact.type, fact.subject, now, self.observed.revision, fact.data(), VERSION
@@ -61,9 +62,16 @@ class Ledger:
         return events
 
     def drop(self) -> None:
-        """Forget what was staged and read the state again."""
+        """Forget what was staged and read the state again. Raises StoreError; then `recover` before anything else."""
         self._clear()
-        self.observed = load(self.store)
+        self._lost = True
+        self.recover()
+
+    def recover(self) -> None:
+        """Read the state again where that failed before: what memory holds then was never made durable."""
+        if self._lost:
+            self.observed = load(self.store)
+            self._lost = False
 
     def _clear(self) -> None:
         self._facts, self._payloads, self._touched, self._at = [], {}, Touched(), None

@@ -20,7 +20,7 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Launch, Supervisor
-from reconciler.model.errors import NotFoundError, ReconcilerError, StoreError
+from reconciler.model.errors import NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
 from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import ACTIVE, FINAL, Run, State
@@ -72,6 +72,8 @@ class Loop:
         self._places = places
         self._read: Read | None = None
         self._keep: Read | None = None
+        self._unheard: list[Message] = []
+        """What git said in a turn that could not be made durable: nobody would say it again."""
         self._ahead = due.look_ahead(ledger.observed)
         self._slot_at: datetime | None = None
         self._slots_known = False
@@ -119,7 +121,10 @@ class Loop:
     def _turn(self, messages: list[Message]) -> bool:
         now = self._clock()
         answers: list[tuple[Future[Any], Json]] = []
+        messages = [*self._unheard, *messages]
+        self._unheard = []
         try:
+            self.ledger.recover()
             self._slots(now)
             for message in messages:
                 if isinstance(message, Stop):
@@ -127,7 +132,7 @@ class Loop:
                 self._handle(message, now, answers)
             self._admit(now)
             events = self.ledger.flush()
-        except StoreError as error:
+        except (StoreError, StaleHeadError) as error:
             self._failed(error, messages)
             return True
         self._failures = 0
@@ -136,17 +141,24 @@ class Loop:
         self._act(events)
         return not (self.once and self._looked and not self.ledger.observed.runs)
 
-    def _failed(self, error: StoreError, messages: list[Message]) -> None:
-        """The log cannot be written: nothing happened. People are told; what git and runs say is read again."""
+    def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
+        """The log cannot be written: nothing happened. People are told; what git and runs say is taken up again."""
         self._failures += 1
         self._slots_known = False
+        self._keep = None
         self.payloads.forget()
+        with contextlib.suppress(StoreError):
+            self.ledger.drop()
+        self._ahead = due.look_ahead(self.ledger.observed)
         log.error("the log cannot be written, trying again: %s", error)
         for message in messages:
             if isinstance(message, Request):
-                message.answer.set_exception(error)
+                if not message.answer.done():
+                    message.answer.set_exception(error)
             elif isinstance(message, Report):
                 self._supervisor.again(message.run)
+            elif not isinstance(message, Stop):
+                self._unheard.append(message)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -247,10 +259,9 @@ class Loop:
         observed = self.ledger.observed
         if not observed.runs:
             return
-        facts = admit.admit(observed, now, self._places)
         known = self._slots_known
-        self.stage(facts, now)
         self.stage(admit.late(observed, now), now)
+        self.stage(admit.admit(observed, now, self._places), now)
         self._slots_known = known
 
     def _reported(self, message: Report, now: datetime) -> None:
@@ -305,7 +316,7 @@ class Loop:
     def run_of_key(self, deployment: str, key: str) -> str | None:
         """The run that a request with this key made before."""
         for run in self.ledger.observed.runs.values():
-            if run.cause == key and run.deployment == deployment:
+            if run.cause == key and run.deployment == deployment and run.trigger != "schedule":
                 return run.id
         row = self.ledger.store.run_by_key(deployment, key)
         return str(row["id"]) if row else None

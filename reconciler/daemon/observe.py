@@ -89,6 +89,10 @@ class Observer:
         self._deployments: dict[str, Declared] = {}
         self._dirty: set[str] = set()
         self._elsewhere_files: set[str] = set()
+        self._refused: set[str] = set()
+        """Files of which the whole refuses entries: no plan names their specs, so the store has none of them."""
+        self._unread: set[str] = set()
+        """Such files after a restart: they are read again for their specs."""
 
     def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
@@ -99,9 +103,10 @@ class Observer:
         answers = self._answers(repo, head, rows)
         # From here on nothing can fail: the new revision is taken whole.
         self._known.update(answers)
-        for path, row in rows.items():
-            self._take(path, row)
+        dropped = {name for path, row in rows.items() for name in self._take(path, row)}
         affected = rows.keys() | {path for scope in answers for path in self._by_scope.get(scope, ())}
+        affected |= {found[0] for name in dropped if (found := self._all.owner(name))}
+        self._unread.clear()
         self.revision, self._tree = head, new_tree
         self._redeclare(affected)
         self._dirty |= affected
@@ -131,9 +136,10 @@ class Observer:
         # What was refused for another file's sake is read again, as its specs were never applied and kept.
         found, again = {}, set(self._all.refused())
         for path, _before, after in tree.diff(repo, self._tree, new):
-            if self._is_spec(path):
+            if self._is_spec(path) or path == self._under:
                 found[path] = after
             again |= self._by_code.get(path, set())
+        again |= self._unread
         return found | {path: tree.lookup(repo, new, path) for path in again - found.keys()}
 
     def _listed(self, repo: Repository, new: str) -> Iterable[tree.Entry]:
@@ -223,11 +229,14 @@ class Observer:
 
     # --- keeping ---------------------------------------------------------------------------------------------------
 
-    def _take(self, path: str, row: _Row | None) -> None:
+    def _take(self, path: str, row: _Row | None) -> set[str]:
+        """Put a file in the place of what it was; the deployments that this takes away, unless they are declared again."""
         old = self._rows.pop(path, None)
+        dropped = set()
         for entry in old.read.entries if old else ():
             if (known := self._deployments.get(entry.name)) and known.file == path:
                 del self._deployments[entry.name]
+                dropped.add(entry.name)
         for code in old.code if old else ():
             self._by_code[code].discard(path)
         for scope in _scopes(path, old) if old else ():
@@ -235,7 +244,7 @@ class Observer:
         self._all.put(path, row.read if row else None)
         self._elsewhere_files.discard(path)
         if row is None:
-            return
+            return dropped
         self._rows[path] = row
         if any(e.source.kind in OTHERS for e in row.read.entries):
             self._elsewhere_files.add(path)
@@ -243,6 +252,7 @@ class Observer:
             self._by_code.setdefault(code, set()).add(path)
         for scope in _scopes(path, row):
             self._by_scope.setdefault(scope, set()).add(path)
+        return dropped
 
     def _redeclare(self, affected: Iterable[str]) -> None:
         for path in affected:
@@ -267,6 +277,7 @@ class Observer:
 
     def _desired(self, rewound: str | None) -> Desired:
         refused = self._all.refused()
+        self._refused = set(refused)
         deployments = dict(self._deployments)
         for path, read in refused.items():
             kept = {e.name for e in read.entries}
@@ -297,9 +308,11 @@ class Observer:
         return stamp(self._under, self.revision) | {"elsewhere": self.looks_elsewhere}
 
     def settled(self) -> None:
-        """What was read is applied and kept: nothing of it is needed here any longer."""
+        """What was read is applied and kept: nothing of it is needed here but what is refused."""
         self._dirty.clear()
-        self.specs.clear()
+        kept = {entry.digest for path in self._refused for entry in self._rows[path].read.entries}
+        for name in self.specs.keys() - kept:
+            del self.specs[name]
 
     def restore(self, items: Mapping[str, bytes]) -> None:
         """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
@@ -314,6 +327,7 @@ class Observer:
                 self._take(path, _Row(read_of(path, data["read"]), tuple(data["code"]), data["commits"]))
         self._known[WHOLE] = (WHOLE, _answer(head["whole"]))
         self._redeclare(list(self._rows))
+        self._unread = set(self._all.refused())
         self.revision, self._tree = head["revision"], head["tree"]
 
     def _saved(self, path: str) -> bytes:

@@ -50,7 +50,9 @@ class Payloads:
             self._kept[name] = self._kept.pop(name)
             return self._kept[name]
         body = self._store.payload(name) if name else None
-        value = json.loads(body) if body is not None else {}
+        if body is None:
+            return {}  # and not remembered: `keep` would think that the store has it
+        value = json.loads(body)
         self._remember(name, value)
         return value
 

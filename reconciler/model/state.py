@@ -168,6 +168,8 @@ class Observed:
     """The revision a person confirmed."""
     stale: dict[str, Json] | None = None
     """`{reason, since}` while the source is unavailable."""
+    left: datetime | None = None
+    """How far schedules that are gone were accounted for at most: should the clock go back, none of their slots runs again."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     """Runs that are not over."""

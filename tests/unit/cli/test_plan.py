@@ -110,6 +110,13 @@ def test_specs_that_were_refused_for_a_twin_are_read_again(verbs, first, spec, s
     serve()
     verbs.repo.commit({"specs/b.yaml": None})
     assert [c["deployment"] for c in verbs.json("plan")["changes"]] == ["hello/main"]
+    serve()
+    assert [d["deployment"] for d in verbs.json("status")] == ["hello/main", "hello/other"]
+    verbs.repo.commit({"specs/b.yaml": spec()})
+    serve()
+    verbs.repo.commit({"specs/b.yaml": None})
+    serve()
+    assert [d["health"] for d in verbs.json("status")] == ["Healthy", "Healthy"]
 
 
 def test_another_repository_is_not_asked(verbs, first, spec):

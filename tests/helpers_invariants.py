@@ -1,0 +1,179 @@
+"""What must hold of any log: an account of its own, kept beside the fold. For the simulation and the property tests."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from reconciler import schedules
+from reconciler.model.events import Event
+from reconciler.model.ids import moment
+from reconciler.model.state import ACTIVE, FINAL
+
+HOLDS = {str(state) for state in ACTIVE}
+OVER = {str(state) for state in FINAL}
+GRACE = timedelta(seconds=60)
+DAY = timedelta(days=1)
+DECIDES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
+
+
+class Broken(AssertionError):
+    """An invariant that does not hold; its first word names it."""
+
+
+def need(holds: object, invariant: str, said: object) -> None:
+    if not holds:
+        raise Broken(f"{invariant}: {said}")
+
+
+class Account:
+    """Walks a log event by event and raises `Broken` at the first that breaks a promise."""
+
+    def __init__(self, places: int = 10**9) -> None:
+        self.places = places
+        self.deployments: dict[str, dict] = {}
+        self.cursors: dict[tuple[str, str], datetime] = {}
+        """How far each schedule in force is accounted for."""
+        self.left: datetime | None = None
+        """How far schedules that are gone were accounted for: should the clock go back, new ones start there."""
+        self.rules: dict[tuple[str, str], dict] = {}
+        self.runs: dict[str, dict] = {}
+        self.pools: dict = {}
+        self.suspended: set[str] = set()
+        self.slots: Counter[str] = Counter()
+        self.most = 0
+        """Runs active at once, at most."""
+
+    def see(self, event: Event) -> None:
+        if event.type == "RunCreated":
+            self._created(event)
+        elif event.type.startswith("Run"):
+            self._moved(event)
+        elif event.type in {"DeploymentCreated", "DeploymentUpdated"}:
+            self._written(event)
+        elif event.type == "DeploymentPruned":
+            for key in [k for k in self.cursors if k[0] == event.subject]:
+                self._leaves(self._ends(key, event.at))
+            need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
+            del self.deployments[event.subject]
+            self.suspended.discard(event.subject)
+        elif event.type in {"SlotsSkipped", "SlotsMissed"}:
+            self._stretch(event)
+        elif event.type == "DeploymentSuspended":
+            self.suspended.add(event.subject)
+        elif event.type == "DeploymentResumed":
+            self.suspended.discard(event.subject)
+        elif event.type == "RevisionApplied" and event.data.get("pools") is not None:
+            self.pools = event.data["pools"]
+
+    # --- slots -------------------------------------------------------------------------------------------------
+
+    def _still(self, name: str, rule: dict) -> bool:
+        known = self.deployments[name]
+        return known.get("paused", False) or name in self.suspended or not rule.get("active", True)
+
+    def _written(self, event: Event) -> None:
+        name, rules = event.subject, {rule["id"]: dict(rule) for rule in event.data.get("schedules", ())}
+        was = {key[1] for key in self.cursors if key[0] == name}
+        back = self.left is not None and event.at < self.left <= event.at + DAY
+        start = self.left if back and self.left else event.at
+        for ident in was:
+            before, after = self.rules[name, ident], rules.get(ident)
+            if after is None or any(before.get(k) != after.get(k) for k in DECIDES):
+                ended = self._ends((name, ident), event.at)
+                if after is not None:  # changed: from now on, or from where it was accounted for
+                    self.cursors[name, ident] = max(event.at, ended)
+                else:
+                    self._leaves(ended)
+        for ident, rule in rules.items():
+            key = (name, ident)
+            if key not in self.cursors:
+                self.cursors[key] = start
+            self.rules[key] = rule
+        self.deployments[name] = dict(event.data)
+
+    def _leaves(self, accounted: datetime) -> None:
+        self.left = max(accounted, self.left or accounted)
+
+    def _ends(self, key: tuple[str, str], at: datetime) -> datetime:
+        cursor = self.cursors.pop(key)
+        lost = schedules.next_slot(schedules.load(self.rules[key]), cursor)
+        need(lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}")
+        return cursor
+
+    def _next(self, key: tuple[str, str], slot: datetime, event: Event) -> None:
+        cursor = self.cursors.get(key)
+        need(cursor is not None, "no slot of no schedule", f"{key} at event {event.seq}")
+        expected = schedules.next_slot(schedules.load(self.rules[key]), cursor)
+        need(slot == expected, "every slot once", f"{key}: event {event.seq} accounts for {slot}, next is {expected}")
+
+    def _stretch(self, event: Event) -> None:
+        data, key = event.data, (event.subject, event.data["schedule"])
+        first, last = moment(data["first"]), moment(data["last"])
+        self._next(key, first, event)
+        found = schedules.count(schedules.load(self.rules[key]), self.cursors[key], last, 10**9)
+        need((found.last, found.n) == (last, data["count"]), "stretches count right", f"{key}: {found} is told {data}")
+        still = self._still(event.subject, self.rules[key])
+        if event.type == "SlotsMissed":
+            need(not still and last < event.at - GRACE, "missed means too old", f"{key}: {last} at {event.at}, {still}")
+        else:
+            need(still and last <= event.at, "skipped means standing still", f"{key}: {last} at {event.at}")
+        need(data["reason"], "all that waits says why", f"{key} at event {event.seq}")
+        self.cursors[key] = last
+        self.slots[event.type] += data["count"]
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def _created(self, event: Event) -> None:
+        run, data = event.subject, event.data
+        need(run not in self.runs, "no run twice", f"{run} of {data['deployment']} at event {event.seq}")
+        need(data["deployment"] in self.deployments, "git is the only way in", f"a run of {data['deployment']}")
+        if data["trigger"] == "schedule":
+            key, due = (data["deployment"], data["cause"]), moment(data["due"])
+            self._next(key, due, event)
+            need(not self._still(key[0], self.rules[key]), "nothing runs while standing still", f"{key} at {due}")
+            need(event.at - GRACE <= due <= event.at, "runs are due within the grace", f"{key}: {due} at {event.at}")
+            self.cursors[key] = due
+            self.slots["RunCreated"] += 1
+        own = self.deployments[data["deployment"]]
+        need(data["spec"] == own["spec"], "pinned", f"{run} has another spec than its deployment")
+        self.runs[run] = {**data, "state": "Scheduled", "attempt": 0}
+
+    def _moved(self, event: Event) -> None:
+        run = self.runs.get(event.subject)
+        need(run is not None, "no move of no run", f"{event.subject} at event {event.seq}")
+        state, attempt = event.data["state"], event.data.get("attempt", 0)
+        need(run["state"] not in OVER, "over stays over", f"{event.subject} is {run['state']}, then {state}")
+        if state == "Pending":
+            need(attempt == run["attempt"] + 1, "attempts count", f"{event.subject}: {attempt} after {run['attempt']}")
+            need(attempt <= run.get("retries", 0) + 1, "retries are bounded", f"{event.subject}: attempt {attempt}")
+            self._admitted(event.subject, run)
+        else:
+            need(attempt == run["attempt"], "attempts count", f"{event.subject}: {state} of attempt {attempt}")
+        if state not in {"Pending", "Running", "Retrying", "Completed"}:
+            need(event.data.get("reason"), "all that waits says why", f"{event.subject} {state}")
+        run["state"], run["attempt"] = state, attempt
+
+    def _admitted(self, ident: str, run: dict) -> None:
+        active = [r for r in self.runs.values() if r["state"] in HOLDS] + [run]
+        self.most = max(self.most, len(active))
+        pool = self.pools.get(run.get("pool", "process")) or {}
+        queue = (pool.get("work_queues") or {}).get(run.get("queue", "default")) or {}
+        own = self.deployments.get(run["deployment"]) or {}
+        same_pool = [r for r in active if r.get("pool") == run.get("pool")]
+        uses = [
+            ("deployment", own.get("limit"), sum(r["deployment"] == run["deployment"] for r in active)),
+            ("queue", queue.get("concurrency_limit"), sum(r.get("queue") == run.get("queue") for r in same_pool)),
+            ("pool", pool.get("concurrency_limit"), len(same_pool)),
+            ("host", self.places, len(active)),
+        ]
+        for what, limit, used in uses:
+            need(limit is None or used <= limit, "limits hold", f"{ident}: {used} of {limit} of the {what}")
+        need(not pool.get("paused"), "limits hold", f"{ident} was let into a paused pool")
+
+    # --- at any moment between turns -----------------------------------------------------------------------------
+
+    def settled(self, now: datetime) -> None:
+        """Nothing that should have happened by `now` is missing."""
+        for key, cursor in self.cursors.items():
+            if not self._still(key[0], self.rules[key]):
+                ahead = schedules.next_slot(schedules.load(self.rules[key]), cursor)
+                need(ahead is None or ahead > now, "no slot lost", f"{key}: {ahead} is not accounted for at {now}")

@@ -1,0 +1,494 @@
+"""A world without threads, clock or processes around the real loop: seeded, so that any history plays again.
+
+Git, processes, the clock and the disk are played here; the loop, its ledger, its decisions and the requests are real.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from queue import SimpleQueue
+
+from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, texts_of
+from helpers_invariants import Account, need
+
+from reconciler.core import plan, project
+from reconciler.core.plan import Policy
+from reconciler.core.report import Report
+from reconciler.daemon import requests
+from reconciler.daemon.ledger import Ledger, load
+from reconciler.daemon.loop import Loop, Request
+from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.model.errors import ReconcilerError, StoreError
+from reconciler.model.state import FINAL, QUEUED, State
+from reconciler.stores.memory import MemoryStore
+
+NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e")
+PLACES = 4
+POLICY = Policy()
+
+
+class Crash(BaseException):
+    """kill -9 of the daemon, here and now."""
+
+
+class SimStore(MemoryStore):
+    """A log that can refuse, go blind, or see its daemon killed before or after an append."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault: Callable[[str], None] = lambda _where: None
+
+    def append(self, *args, **kwargs):
+        self.fault("before an append")
+        events = super().append(*args, **kwargs)
+        self.fault("after an append")
+        return events
+
+    def live_runs(self):
+        self.fault("reading the log")
+        return super().live_runs()
+
+
+@dataclass
+class Process:
+    """One attempt outside the daemon: it lives on when the daemon is killed."""
+
+    run: str
+    attempt: int
+    begins: float
+    ends: float
+    final: dict | None
+    exit: dict | None
+    deaf: bool
+
+    def facts(self, mono: float) -> tuple[dict, ...]:
+        begun = mono >= self.begins
+        return ({"fact": "running", "attempt": self.attempt, "pid": 7, "at": "x"},) if begun else ()
+
+
+@dataclass
+class Watched:
+    process: Process
+    told_running: bool = False
+    told_end: bool = False
+
+
+@dataclass
+class World:
+    """What outlives a daemon: the log, the processes, git, the time."""
+
+    rng: random.Random
+    store: SimStore = field(default_factory=SimStore)
+    mono: float = 0.0
+    skew: float = 0.0
+    faults: bool = True
+    processes: dict[tuple[str, int], Process] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    """The history that a failing seed prints."""
+
+    def clock(self) -> datetime:
+        return NOW + timedelta(seconds=self.mono + self.skew)
+
+    def note(self, text: str) -> None:
+        self.told.append(f"{self.clock():%d %H:%M:%S}  {text}")
+
+    def chance(self, share: float) -> bool:
+        return self.faults and self.rng.random() < share
+
+    def fault(self, where: str) -> None:
+        if self.chance(0.01):
+            self.note(f"** killed: {where}")
+            raise Crash
+        if where != "after an append" and not where.startswith("act") and self.chance(0.04):
+            self.note(f"** the disk refuses: {where}")
+            raise StoreError(f"no {where}")
+
+
+class SimSupervisor:
+    """The methods that the loop calls; what it watches is lost with the daemon."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.watched: dict[str, Watched] = {}
+
+    def launch(self, run, what) -> None:
+        self.world.fault("act: before a launch")
+        row = self.world.store.run(run.id)
+        need(row["attempt"] == run.attempt and not row["final"], "durable before acted on", f"{run.id} is launched")
+        need(what.spec.get("flow_name"), "no fact lost", f"{run.id} is launched without its spec")
+        process = self.world.processes.get((run.id, run.attempt))
+        if process is None:
+            alive = [p for p in self.world.processes.values() if p.run == run.id and p.ends > self.world.mono]
+            need(not alive, "no run twice", f"{run.id}: attempt {run.attempt} begins while {alive} lives")
+            process = self._start(run)
+        self.watched[run.id] = Watched(process)
+        self.world.fault("act: after a launch")
+
+    def _start(self, run) -> Process:
+        rng, mono = self.world.rng, self.world.mono
+        ends = mono + rng.choice((0.5, 5, 30, 120, 400))
+        ways = [({"fact": "completed", "result": {"n": 1}}, {"code": 0})] * 4 + [
+            ({"fact": "failed", "error": {"type": "ValueError"}, "message": "no"}, {"code": 1}),
+            ({"fact": "timed_out"}, {"code": 1}),
+            ({"fact": "completed"}, {"code": None, "signal": 9}),
+            ({"fact": "completed"}, None),
+            (None, {"code": 3}),
+            (None, None),
+        ]
+        final, status = rng.choice(ways)
+        begins = mono + rng.choice((0, 0, 0.1, 10**9))
+        process = Process(run.id, run.attempt, begins, ends, final, status, rng.random() < 0.2)
+        self.world.processes[run.id, run.attempt] = process
+        return process
+
+    def expect(self, run: str, commit: str | None) -> None:
+        pass
+
+    def stop(self, run: str) -> None:
+        watched = self.watched.get(run)
+        if watched is not None and not watched.process.deaf and watched.process.ends > self.world.mono:
+            process = watched.process
+            process.ends, process.final, process.exit = self.world.mono, None, {"code": None, "signal": 15}
+
+    def forget(self, run: str) -> None:
+        self.watched.pop(run, None)
+
+    def again(self, run: str) -> None:
+        if run in self.watched:
+            self.watched[run] = Watched(self.watched[run].process)
+
+    def news(self) -> list[Report]:
+        found = []
+        for run, watched in self.watched.items():
+            process, mono = watched.process, self.world.mono
+            facts = () if watched.told_running else process.facts(min(mono, process.ends))
+            over = mono >= process.ends and not watched.told_end
+            if facts or over:
+                watched.told_running, watched.told_end = watched.told_running or bool(facts), over or watched.told_end
+                ended = (process.final, process.exit, process.exit is None) if over else (None, None, False)
+                found.append(Report(run, process.attempt, facts, *ended))
+        return found
+
+
+class SimGit:
+    """A branch whose commits are desired states."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.number = 0
+        self.specs: dict[str, dict] = {}
+        self.broken: frozenset[str] = frozenset()
+        self.pools: dict = {}
+        self.read: Read | None = None
+
+    @property
+    def head(self) -> str:
+        return f"revision-{self.number:04d}"
+
+    def commit(self, *, calm: bool = False) -> str:
+        self.number += 1
+        said = self._calm() if calm else ", ".join(self._edit() for _ in range(self.rng.choice((1, 1, 2, 4))))
+        files = {name: f"specs/{name[-1] if name[-1] in 'ab' else 'rest'}.yaml" for name in NAMES}
+        good = {n: s for n, s in self.specs.items() if files[n] not in self.broken}
+        pairs = [(s, a_declared(s, file=files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
+        whole = self.head if calm or self.rng.random() < 0.8 else self.read and self.read.desired.whole_commit
+        desired = desired_of(*pairs, revision=self.head, whole=whole, broken=self.broken)
+        self.read = Read(desired, dict(self.pools), texts_of(desired), {"specs/a.yaml": b"{}"})
+        return said
+
+    def _edit(self) -> str:
+        rng, name = self.rng, self.rng.choice(NAMES)
+        kind = rng.choice(("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule"))
+        if kind == "drop" and len(self.specs) > 1:
+            self.specs.pop(name, None)
+        elif kind == "break":
+            self.broken = frozenset({f"specs/{rng.choice(('a', 'b', 'rest', 'new'))}.yaml"})
+            return f"break {min(self.broken)}"
+        elif kind == "mend":
+            self.broken = frozenset()
+        elif kind == "pools":
+            self.pools = {"process": self._pool()} if rng.random() < 0.7 else {}
+        elif kind == "schedule" and name in self.specs:
+            self.specs[name] = {**self.specs[name], "schedules": self._schedules()}
+        else:
+            self.specs[name] = self._spec(name)
+        return f"{kind} {name}"
+
+    def _pool(self) -> dict:
+        rng = self.rng
+        queues = {q: {"priority": p, "concurrency_limit": rng.choice((None, 1, 2))} for p, q in enumerate(("hi", "lo"), 1)}
+        return {
+            "type": "process",
+            "concurrency_limit": rng.choice((None, 1, 2)),
+            "paused": rng.random() < 0.1,
+            "work_queues": queues,
+        }
+
+    def _spec(self, name: str) -> dict:
+        rng = self.rng
+        retries = rng.choice((0, 0, 1, 3))
+        return a_spec(
+            name,
+            paused=rng.random() < 0.15,
+            schedules=self._schedules(),
+            concurrency_limit=rng.choice((None, 1, 2)),
+            collision_strategy=rng.choice(("ENQUEUE", "ENQUEUE", "CANCEL_NEW")),
+            work_pool={"name": "process", "work_queue_name": rng.choice(("hi", "lo", "default"))},
+            parameters={"n": rng.randint(0, 3)},
+            flow={"known": True, "retries": retries, "retry_delay_seconds": rng.choice((0, 5, [1, 90]))},
+        )
+
+    def _schedules(self) -> list[dict]:
+        rng = self.rng
+        rules = [
+            {"interval": 60},
+            {"interval": 45, "active": rng.random() < 0.7},
+            {"interval": rng.choice((20, 600)), "slug": "own"},
+            {"cron": rng.choice(("*/5 * * * *", "* * * * *", "7 * * * *")), "slug": "clock"},
+            {"cron": "*/2 * * * *", "parameters": {"n": 9}},
+        ]
+        return [a_rule(**rule) for rule in rng.sample(rules, rng.choice((0, 1, 1, 2)))]
+
+    def _calm(self) -> str:
+        self.broken, self.pools = frozenset(), {}
+        self.specs = {n: {**s, "paused": True, "concurrency_limit": None} for n, s in self.specs.items()}
+        return "all is paused"
+
+
+def digest_of(spec: dict) -> str:
+    return a_declared(spec).digest[:8]
+
+
+class Simulation:
+    """One history."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.world = World(self.rng)
+        self.world.store.fault = self.world.fault
+        self.git = SimGit(self.rng)
+        self.account = Account(PLACES)
+        self.seen = 0
+        self.unread = True
+        self.late: list[Report] = []
+        self.keys: dict[tuple[str, str], str] = {}
+        self.asked: list[tuple[str, dict, Request]] = []
+        self.git.commit()
+        self.start()
+
+    # --- the daemon -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        while True:
+            try:
+                self.supervisor = SimSupervisor(self.world)
+                self.loop = Loop(
+                    Ledger(self.world.store), self.supervisor, self.world.clock, POLICY, PLACES, SimpleQueue()
+                )
+                self.loop.adopt()
+            except (Crash, StoreError):
+                continue
+            break
+        self.world.note("-- the daemon starts")
+        self.unread = True
+        restored, folded = picture(load_calm(self.world)), picture(project.replay(history(self.world.store))[0])
+        need(restored == folded, "replay equals fold", "after a start")
+
+    def turn(self, messages: list) -> None:
+        try:
+            need(self.loop._turn(messages), "the loop goes on", "it ended")
+            if self.rng.random() < 0.3:
+                self.loop._wait()
+        except Crash:
+            self.look()
+            self.start()
+            return
+        self.look()
+        self._answers()
+
+    def look(self) -> None:
+        """What the log holds now is judged; all of it was durable before anybody heard of it."""
+        for event in self.world.store.events(self.seen, limit=10**9):
+            self.account.see(event)
+            what = {k: v for k, v in event.data.items() if k in ("state", "reason", "attempt", "due", "first", "last")}
+            self.world.note(f"  #{event.seq} {event.type} {event.subject} {what or ''}")
+            self.seen = event.seq
+
+    def _answers(self) -> None:
+        for verb, args, request in self.asked:
+            if not request.answer.done() or request.answer.exception():
+                continue
+            value = request.answer.result()
+            if verb == "run":
+                self.world.store.run(value["run"])
+                first = self.keys.setdefault((args["deployment"], args["key"]), value["run"])
+                need(first == value["run"], "the same key twice is one run", args)
+                need(value["run"] in self.account.runs, "no fact lost", f"{value} was answered")
+            elif verb == "suspend":
+                found = self.world.store.events(types=["DeploymentSuspended"], subject=args["deployment"])
+                need(found, "no fact lost", f"{args} was answered")
+        self.asked = [each for each in self.asked if not each[2].answer.done()]
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        rng, world = self.rng, self.world
+        self._time()
+        messages: list = []
+        if rng.random() < 0.15:
+            world.note(f"git: {self.git.commit()} → {self.git.head}")
+            self.unread = True
+        if self.unread and rng.random() < 0.8:
+            messages.append(self._git())
+        messages += self._reports()
+        messages += [self._request() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+        rng.shuffle(messages)
+        self.turn(messages)
+
+    def _time(self) -> None:
+        rng, world = self.rng, self.world
+        kind = rng.random()
+        if kind < 0.04:
+            jump = rng.choice((-7200, -90, -30, 30, 90, 7200, 100_000))
+            world.skew += jump
+            world.note(f"** the clock jumps by {jump} s")
+        elif kind < 0.5:
+            world.mono += rng.choice((0, 0.01, 1, 5, 14, 20))
+        elif kind < 0.9:
+            world.mono += self._until_next()
+        else:
+            world.mono += rng.choice((60, 61, 200, 4000))
+
+    def _until_next(self) -> float:
+        """As long as the loop would wait, to the microsecond."""
+        try:
+            return self.loop._wait()
+        except StoreError:
+            return 1.0
+
+    def _git(self) -> Read | Unchanged | Unreadable:
+        if self.world.chance(0.15):
+            return Unreadable("the disk is away")
+        self.unread = False
+        assert self.git.read is not None
+        observed = self.loop.ledger.observed
+        if observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
+            return Unchanged(self.git.head)
+        return self.git.read
+
+    def _reports(self) -> list[Report]:
+        found = self.supervisor.news()
+        if self.world.faults:
+            again = [r for r in self.late if self.rng.random() < 0.3]
+            self.late = [*self.late[-20:], *(r for r in found if self.rng.random() < 0.3)]
+            strange = [replace(r, attempt=r.attempt + self.rng.choice((-1, 1))) for r in found if self.rng.random() < 0.1]
+            found = [*found, *again, *strange]
+        return found
+
+    def _request(self) -> Request:
+        rng, name = self.rng, self.rng.choice(NAMES)
+        runs = [r.id for r in self.loop.ledger.observed.runs.values()] or ["f" * 16]
+        refused = self.loop.ledger.observed.refused or {"revision": "none"}
+        verb, args = rng.choice(
+            (
+                ("run", {"deployment": name, "key": f"key-{rng.randint(0, 30)}"}),
+                ("run", {"deployment": name, "key": f"key-{rng.random()}"}),
+                ("cancel", {"run": rng.choice(runs)}),
+                ("suspend", {"deployment": name, "reason": "maintenance"}),
+                ("resume", {"deployment": name, "reason": "done"}),
+                ("resume", {"deployment": name, "reason": "done"}),
+                ("confirm", {"revision": refused["revision"], "reason": "meant so"}),
+                ("ping", {}),
+            )
+        )
+        return self._ask(verb, args)
+
+    def _ask(self, verb: str, args: dict) -> Request:
+        request = Request(requests.VERBS[verb](args, "ada"))
+        self.asked.append((verb, args, request))
+        return request
+
+    # --- what must hold -----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Between turns, with no fault under way."""
+        world, loop = self.world, self.loop
+        faults, world.faults = world.faults, False
+        self.turn([])
+        self.account.settled(world.clock())
+        observed = loop.ledger.observed
+        folded = project.replay(history(world.store))[0]
+        need(picture(observed) == picture(folded), "replay equals fold", "the loop's state is not what the log says")
+        need(picture(load(world.store)) == picture(folded), "replay equals fold", "restored rows are not")
+        found = world.store.verify(rows_of)
+        need(not found.problems, "replay equals fold", found.problems)
+        self._no_op()
+        world.faults = faults
+
+    def _no_op(self) -> None:
+        if self.unread or self.git.read is None:
+            return
+        self.turn([self.git.read])
+        observed, desired = self.loop.ledger.observed, self.git.read.desired
+        if observed.refused is None:
+            made = plan.plan(desired, observed, POLICY)
+            need(made.empty, "applying leaves nothing to plan", made.json())
+            need(observed.revision == self.git.head, "no commit is passed over", observed.revision)
+        before, slots = self.world.store.head(), self.account.slots.copy()
+        schedules = {n: d.schedules for n, d in observed.deployments.items()}
+        self.turn([self.git.read, self.git.read, Unchanged(self.git.head)])
+        need(self.world.store.head() == before and self.account.slots == slots, "asking twice adds nothing", "a no-op wrote")
+        same = {n: d.schedules for n, d in self.loop.ledger.observed.deployments.items()}
+        need(schedules == same, "asking twice adds nothing", "a no-op touched a schedule")
+
+    def finish(self) -> None:
+        """Faults stop, git pauses everything: then every run reaches an end."""
+        world = self.world
+        world.faults = False
+        world.note("-- faults stop")
+        self.turn(self._reports())
+        need(self.git.read is not None, "setup", "")
+        if not self.unread and self.loop.ledger.observed.refused is None:
+            revision = self.loop.ledger.observed.revision
+            need(revision == self.git.head, "no commit is passed over", f"{revision} is applied, {self.git.head} was read")
+        world.note(f"git: {self.git.commit(calm=True)}")
+        self.turn([self.git.read])
+        if self.loop.ledger.observed.refused:
+            self.turn([self._ask("confirm", {"revision": self.git.head, "reason": "meant so"})])
+        for _ in range(400):
+            if not self.loop.ledger.observed.runs:
+                break
+            world.mono += max(self.loop._wait() if self.rng.random() < 0.5 else 5.0, 0.001)
+            self.turn(self._reports())
+        live = {r.id: (str(r.state), r.reason) for r in self.loop.ledger.observed.runs.values()}
+        need(not live, "every run reaches an end", live)
+        need(self.loop.ledger.observed.revision == self.git.head, "no commit is passed over", "the last one")
+        rows = world.store.runs(limit=10**9)
+        need(all(r["state"] in FINAL for r in rows), "every run reaches an end", "in the rows")
+        need({r["id"] for r in rows} == self.account.runs.keys(), "no fact lost", "runs")
+        self.check()
+
+
+def load_calm(world: World):
+    faults, world.faults = world.faults, False
+    try:
+        return load(world.store)
+    finally:
+        world.faults = faults
+
+
+def play(seed: int, steps: int = 40) -> Simulation:
+    """One seeded history, judged at every step; a failure carries the story."""
+    simulation = Simulation(seed)
+    try:
+        for number in range(steps):
+            simulation.step()
+            if number % 10 == 9:
+                simulation.check()
+        simulation.finish()
+    except Exception as error:
+        story = "\n".join(simulation.world.told[-80:])
+        command = f"PYTHONPATH=tests python tests/property/test_simulation.py {seed}"
+        raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\n{story}\n\nagain: {command}") from error
+    return simulation

@@ -1,0 +1,49 @@
+"""The three axes, each with its reason."""
+
+import pytest
+from helpers_facts import NOW, a_deployment, observed_of
+
+from reconciler.core.health import status
+from reconciler.model.state import Hold
+
+HOLD = Hold("maintenance", "ada", NOW)
+PROBLEM = {"file": "specs/nightly.yaml", "line": 3, "column": 5, "key": "k", "message": "is wrong"}
+
+SYNC = {
+    "at the head": ({}, "r0", "Synced", ""),
+    "a newer head": ({}, "r1", "OutOfSync", "not applied yet"),
+    "a refused head": ({"refused": {"revision": "r1", "reason": "too much"}}, "r1", "OutOfSync", "too much"),
+    "refused, but gone from the head": ({"refused": {"revision": "r1", "reason": "x"}}, "r0", "Synced", ""),
+    "no head": ({}, None, "Unknown", "cannot be read"),
+    "stale": ({"stale": {"reason": "disk away", "since": "9:00"}}, "r0", "Unknown", "disk away (since 9:00)"),
+}
+
+
+@pytest.mark.parametrize(("state", "head", "sync", "reason"), SYNC.values(), ids=SYNC)
+def test_sync(state, head, sync, reason):
+    found = status(a_deployment(), observed_of(**state), head)
+    assert (found.sync, found.health) == (sync, "Healthy")
+    assert reason in found.reason
+
+
+HEALTH = {
+    "fine": ({}, "Healthy", ""),
+    "a bad last run": ({"last_run": "f00", "last_state": "TimedOut"}, "Degraded", "f00 TimedOut"),
+    "a good last run": ({"last_run": "f00", "last_state": "Completed"}, "Healthy", ""),
+    "cancelled is not bad": ({"last_run": "f00", "last_state": "Cancelled"}, "Healthy", ""),
+    "paused beats degraded": ({"paused": True, "last_state": "Failed"}, "Paused", "specs/nightly.yaml"),
+    "suspended beats paused": ({"suspended": HOLD, "paused": True}, "Suspended", "maintenance (ada)"),
+    "invalid beats all": ({"invalid": True, "suspended": HOLD}, "Invalid", "specs/nightly.yaml:3:5: is wrong"),
+}
+
+
+@pytest.mark.parametrize(("fields", "health", "reason"), HEALTH.values(), ids=HEALTH)
+def test_health(fields, health, reason):
+    found = status(a_deployment(**fields), observed_of(problems=[PROBLEM]), "r0")
+    assert found.health == health
+    assert reason in found.reason
+    assert found.sync == ("OutOfSync" if health == "Invalid" else "Synced")
+
+
+def test_invalid_by_its_code_says_so_without_a_problem_in_its_file():
+    assert "last good version" in status(a_deployment(invalid=True), observed_of(), "r0").reason
