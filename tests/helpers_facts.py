@@ -136,9 +136,10 @@ def a_run(number: int = 1, **fields) -> Run:
 
 def observed_of(*deployments: Deployment, runs: Iterable[Run] = (), **fields) -> Observed:
     given = {"branch": "main", "revision": "r0", "tree": "t0", "whole_commit": "w" * 40}
-    return Observed(
-        deployments={d.name: d for d in deployments}, runs={r.id: r for r in runs}, **(given | fields)
-    )
+    observed = Observed(deployments={d.name: d for d in deployments}, **(given | fields))
+    for run in runs:
+        observed.place(run)
+    return observed
 
 
 def a_ledger() -> Ledger:

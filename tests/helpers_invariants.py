@@ -96,7 +96,9 @@ class Account:
     def _ends(self, key: tuple[str, str], at: datetime) -> datetime:
         cursor = self.cursors.pop(key)
         lost = schedules.next_slot(schedules.load(self.rules[key]), cursor)
-        need(lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}")
+        need(
+            lost is None or lost > at, "no slot lost", f"{key}: {lost} is accounted for by nothing when it ends at {at}"
+        )
         return cursor
 
     def _next(self, key: tuple[str, str], slot: datetime, event: Event) -> None:

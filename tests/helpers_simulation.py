@@ -19,8 +19,8 @@ from reconciler.daemon import requests
 from reconciler.daemon.ledger import Ledger, load
 from reconciler.daemon.loop import Loop, Request
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
-from reconciler.model.errors import ReconcilerError, StoreError
-from reconciler.model.state import FINAL, QUEUED, State
+from reconciler.model.errors import StoreError
+from reconciler.model.state import FINAL
 from reconciler.stores.memory import MemoryStore
 
 NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e")
@@ -217,7 +217,9 @@ class SimGit:
 
     def _pool(self) -> dict:
         rng = self.rng
-        queues = {q: {"priority": p, "concurrency_limit": rng.choice((None, 1, 2))} for p, q in enumerate(("hi", "lo"), 1)}
+        queues = {
+            q: {"priority": p, "concurrency_limit": rng.choice((None, 1, 2))} for p, q in enumerate(("hi", "lo"), 1)
+        }
         return {
             "type": "process",
             "concurrency_limit": rng.choice((None, 1, 2)),
@@ -382,7 +384,9 @@ class Simulation:
         if self.world.faults:
             again = [r for r in self.late if self.rng.random() < 0.3]
             self.late = [*self.late[-20:], *(r for r in found if self.rng.random() < 0.3)]
-            strange = [replace(r, attempt=r.attempt + self.rng.choice((-1, 1))) for r in found if self.rng.random() < 0.1]
+            strange = [
+                replace(r, attempt=r.attempt + self.rng.choice((-1, 1))) for r in found if self.rng.random() < 0.1
+            ]
             found = [*found, *again, *strange]
         return found
 
@@ -438,7 +442,11 @@ class Simulation:
         before, slots = self.world.store.head(), self.account.slots.copy()
         schedules = {n: d.schedules for n, d in observed.deployments.items()}
         self.turn([self.git.read, self.git.read, Unchanged(self.git.head)])
-        need(self.world.store.head() == before and self.account.slots == slots, "asking twice adds nothing", "a no-op wrote")
+        need(
+            self.world.store.head() == before and self.account.slots == slots,
+            "asking twice adds nothing",
+            "a no-op wrote",
+        )
         same = {n: d.schedules for n, d in self.loop.ledger.observed.deployments.items()}
         need(schedules == same, "asking twice adds nothing", "a no-op touched a schedule")
 
@@ -451,7 +459,11 @@ class Simulation:
         need(self.git.read is not None, "setup", "")
         if not self.unread and self.loop.ledger.observed.refused is None:
             revision = self.loop.ledger.observed.revision
-            need(revision == self.git.head, "no commit is passed over", f"{revision} is applied, {self.git.head} was read")
+            need(
+                revision == self.git.head,
+                "no commit is passed over",
+                f"{revision} is applied, {self.git.head} was read",
+            )
         world.note(f"git: {self.git.commit(calm=True)}")
         self.turn([self.git.read])
         if self.loop.ledger.observed.refused:

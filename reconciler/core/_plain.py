@@ -1,7 +1,7 @@
 """Whether a value plainly fits a simple schema, without the library. Called by core/parameters before it asks that.
 
-Most parameter schemas are types and defaults, and most values fit: of 10,000 specs checked one by one the library's
-general machinery would take most of the time. Anything this does not know it leaves to the library, which alone says no.
+Most parameter schemas are types and defaults, and most values fit: with 10,000 specs to check the library's general
+machinery would take most of the time. Anything this does not know is left to the library, which alone says no.
 """
 
 from collections.abc import Mapping
@@ -28,19 +28,24 @@ def fits(schema: Json, value: Json, *, partial: bool = False, depth: int = 0) ->
     for word, said in schema.items():
         if word in _SAYS_NOTHING or (word == "required" and partial):
             continue
-        if word == "type":
-            kinds = _TYPES.get(said) if isinstance(said, str) else None
-            if kinds is None or not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-                return False
-        elif word == "anyOf" and isinstance(said, list):
-            if not any(fits(branch, value, depth=depth + 1) for branch in said):
-                return False
-        elif word == "items" and isinstance(value, list):
-            if not all(fits(said, item, depth=depth + 1) for item in value):
-                return False
-        elif not _object_fits(word, said, schema, value, depth):
+        if not _word_fits(word, said, schema, value, depth):
             return False
     return True
+
+
+def _word_fits(word: str, said: Json, schema: Mapping[str, Json], value: Json, depth: int) -> bool:
+    if word == "type":
+        return _is_of(said, value)
+    if word == "anyOf" and isinstance(said, list):
+        return any(fits(branch, value, depth=depth + 1) for branch in said)
+    if word == "items" and isinstance(value, list):
+        return all(fits(said, item, depth=depth + 1) for item in value)
+    return _object_fits(word, said, schema, value, depth)
+
+
+def _is_of(said: Json, value: Json) -> bool:
+    kinds = _TYPES.get(said) if isinstance(said, str) else None
+    return kinds is not None and isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
 def _object_fits(word: str, said: Json, schema: Mapping[str, Json], value: Json, depth: int) -> bool:

@@ -115,7 +115,10 @@ def late(observed: Observed, now: datetime) -> list[Fact]:
     """Runs still Scheduled past `LATE` become Late, so that a surface shows it."""
     return [
         RunMoved(
-            run=r.id, state=State.LATE, attempt=r.attempt, reason=f"not started {(now - r.due).total_seconds():.0f} s after due"
+            run=r.id,
+            state=State.LATE,
+            attempt=r.attempt,
+            reason=f"not started {(now - r.due).total_seconds():.0f} s after due",
         )
         for r in observed.queued.values()
         if r.state is State.SCHEDULED and r.due + LATE <= now

@@ -58,7 +58,7 @@ def first_due(scheduled: Scheduled) -> datetime | None:
 
 
 def look_ahead(observed: Observed) -> Iterator[None]:
-    """Compute one slot ahead of each next one, a schedule a step: the loop does this while it has nothing else to do."""
+    """Compute the slot after each next one, a schedule a step: the loop does this while nothing else is to do."""
     for deployment in list(observed.deployments.values()):
         for scheduled in deployment.schedules:
             if scheduled.following is None and not scheduled.ended:

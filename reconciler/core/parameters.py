@@ -14,8 +14,8 @@ from referencing import Registry
 from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
 from reconciler.core._messages import Fault, extras, faults
 from reconciler.core._patterns import MAX_WAYS, pattern
-from reconciler.core.arguments import MAX_BYTES
 from reconciler.core._plain import fits
+from reconciler.core.arguments import MAX_BYTES
 from reconciler.model.plan import Json
 
 MAX_PROBLEMS = 20

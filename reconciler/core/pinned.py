@@ -8,8 +8,7 @@ from datetime import datetime
 
 from reconciler.core import due
 from reconciler.model.events import Fact, RunMoved
-from reconciler.model.plan import Action, Plan
-from reconciler.model.plan import Desired
+from reconciler.model.plan import Action, Desired, Plan
 from reconciler.model.state import QUEUED, Observed, State
 
 

@@ -1,4 +1,4 @@
-"""Desired against observed: the plan, and the facts that applying it appends. Called by the loop, by `plan`, by the API.
+"""Desired against observed: the plan, and the facts that applying it appends. Called by the loop and by `plan`.
 
 The guard: a revision that would prune every applied deployment, or three or more and a larger share than
 `prune_limit`, is refused until a person confirms it (DESIGN section 5). A broken file prunes nothing it held, and while
@@ -36,6 +36,10 @@ from reconciler.model.state import Deployment, Observed
 
 FEW = 3
 """Fewer prunes than this never ask for a confirmation, unless they are all there is."""
+
+
+NAMED = 3
+"""Changed fields that a reason names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
     fields = diff(before, after) if before is not None else ()
     if known.file != declared.file:
         fields = (*fields, FieldDiff("file", known.file, declared.file))
-    said = ", ".join(d.field for d in fields[:3]) + (", …" if len(fields) > 3 else "")
+    said = ", ".join(d.field for d in fields[:NAMED]) + (", …" if len(fields) > NAMED else "")
     reason = f"{said or 'spec'} changed in {declared.file}"
     return Change(
         Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
@@ -214,14 +218,14 @@ def _change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:
     if change.declared is None:
         return DeploymentPruned(deployment=change.deployment, reason=change.reason)
     known = observed.deployments.get(change.deployment)
-    fields = _fields(change.declared, desired, observed) | {"reason": change.reason}
+    fields = _fields(change.declared, desired) | {"reason": change.reason}
     if known is None:
         return DeploymentCreated(**fields)
     generation = known.generation + (known.digest != change.declared.digest)
     return DeploymentUpdated(**fields, generation=generation, changed=tuple(d.field for d in change.diff))
 
 
-def _fields(declared: Declared, desired: Desired, observed: Observed) -> dict[str, Json]:
+def _fields(declared: Declared, desired: Desired) -> dict[str, Json]:
     """The slim part of a spec that decisions read without opening it."""
     spec = desired.specs[declared.digest]
     source = declared.source

@@ -16,7 +16,6 @@ from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
 
-
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
 
@@ -106,7 +105,7 @@ def _source_lost(observed: Observed, event: Event, touched: Touched) -> None:
     touched.repository = True
 
 
-def _source_found(observed: Observed, event: Event, touched: Touched) -> None:
+def _source_found(observed: Observed, _event: Event, touched: Touched) -> None:
     observed.stale = None
     touched.repository = True
 

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
-from reconciler.model.spec import CENTURY
 from reconciler.model.state import ACTIVE, Run, State
+
+LONGEST = 366 * 86_400.0
+"""Seconds; no retry waits longer, whatever its flow asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,10 @@ def _retry_at(run: Run, state: State, now: datetime, spec: Mapping[str, Json]) -
     delay = (spec.get("flow") or {}).get("retry_delay_seconds") or 0
     if isinstance(delay, list):
         delay = delay[min(run.attempt, len(delay)) - 1] if delay else 0
-    return now + timedelta(seconds=float(min(delay, CENTURY)))
+    return now + timedelta(seconds=float(min(delay, LONGEST)))
 
 
 def backoff(failures: int, salt: str) -> float:
-    """Seconds to wait after the n-th transient failure in a row: 1 s doubling to 15 min, with jitter bound to `salt`."""
+    """Seconds to wait after the n-th transient failure in a row: 1 s doubling to 15 min; `salt` decides the jitter."""
     base = min(2.0 ** max(failures - 1, 0), 900.0)
     return base * random.Random(f"{salt}/{failures}").uniform(0.75, 1.25)  # noqa: S311 - spread, not secrecy

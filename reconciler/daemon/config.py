@@ -46,7 +46,7 @@ CHOICES = {"on_rewind": ("accept", "refuse")}
 
 
 def load(state_dir: Path, flags: Mapping[str, Any]) -> Settings:
-    """Settings of a state directory; `flags` wins where it is not None. Raises InvalidRequestError, naming the place."""
+    """Settings of a state directory; `flags` wins where it is not None. Raises InvalidRequestError naming the place."""
     settings = Settings()
     for where, values in (
         (str(state_dir / "config.toml"), _from_file(state_dir / "config.toml")),

@@ -30,7 +30,7 @@ class Ledger:
         self._lost = False
 
     def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> None:
-        """Fold facts and keep them for the next `flush`. Raises ChainBrokenError for one that cannot follow; then `drop`."""
+        """Fold facts and keep them for `flush`. Raises ChainBrokenError for one that cannot follow; then `drop`."""
         for fact in facts:
             event = Event(
                 self.observed.seq + 1, fact.type, fact.subject, now, self.observed.revision, fact.data(), VERSION

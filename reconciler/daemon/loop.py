@@ -82,6 +82,7 @@ class Loop:
         self.once = False
         """Whether to end when git was read and no run is left."""
         self._looked = False
+        self._stopping = False
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -119,6 +120,7 @@ class Loop:
         return max(0.0, min(left, IDLE))
 
     def _turn(self, messages: list[Message]) -> bool:
+        """Take messages in; whether to go on."""
         now = self._clock()
         answers: list[tuple[Future[Any], Json]] = []
         messages = [*self._unheard, *messages]
@@ -127,29 +129,26 @@ class Loop:
             self.ledger.recover()
             self._slots(now)
             for message in messages:
-                if isinstance(message, Stop):
-                    return False
                 self._handle(message, now, answers)
             self._admit(now)
             events = self.ledger.flush()
         except (StoreError, StaleHeadError) as error:
             self._failed(error, messages)
-            return True
+            return not self._stopping
+        except Exception as error:
+            # A bug, met by one message: it must not end the daemon, nor take the others with it.
+            log.exception("a turn of the loop failed")
+            return self._apart(error, messages)
         self._failures = 0
         for answer, value in answers:
             answer.set_result(value)
         self._act(events)
-        return not (self.once and self._looked and not self.ledger.observed.runs)
+        return not (self._stopping or (self.once and self._looked and not self.ledger.observed.runs))
 
     def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
         """The log cannot be written: nothing happened. People are told; what git and runs say is taken up again."""
+        self._undo()
         self._failures += 1
-        self._slots_known = False
-        self._keep = None
-        self.payloads.forget()
-        with contextlib.suppress(StoreError):
-            self.ledger.drop()
-        self._ahead = due.look_ahead(self.ledger.observed)
         log.error("the log cannot be written, trying again: %s", error)
         for message in messages:
             if isinstance(message, Request):
@@ -159,6 +158,29 @@ class Loop:
                 self._supervisor.again(message.run)
             elif not isinstance(message, Stop):
                 self._unheard.append(message)
+
+    def _apart(self, error: Exception, messages: list[Message]) -> bool:
+        """A turn for each message alone; one that fails alone is left out, and told."""
+        self._undo()
+        if len(messages) > 1:
+            return min([self._turn([message]) for message in messages])
+        for message in messages:
+            if isinstance(message, Request) and not message.answer.done():
+                message.answer.set_exception(ReconcilerError("internal error; the daemon's log has the details"))
+            elif isinstance(message, Read):
+                what = f"revision {message.desired.revision[:8]} cannot be planned: {type(error).__name__}"
+                self.inbox.put(Unreadable(what))
+        self._failures += not messages  # time alone met it: not again at once
+        return not self._stopping
+
+    def _undo(self) -> None:
+        """Nothing of this turn happened."""
+        self._slots_known = False
+        self._keep = None
+        self.payloads.forget()
+        with contextlib.suppress(StoreError):
+            self.ledger.drop()
+        self._ahead = due.look_ahead(self.ledger.observed)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -172,6 +194,8 @@ class Loop:
             self._reported(message, now)
         elif isinstance(message, Request):
             self._requested(message, now, answers)
+        else:
+            self._stopping = True
 
     def _requested(self, request: Request, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Git to desired state: what the spec files say at a revision, read from the object database. Called by reconcile, plan.
+"""Git to desired state: what the spec files say at a revision, from the object database. Called by reconcile, plan.
 
 Only what changed since the revision read before is read again: changed spec files, and those whose code changed. What
 was read can be saved and loaded, so that a restart or a one-line commit costs what changed and no more.
@@ -230,7 +230,7 @@ class Observer:
     # --- keeping ---------------------------------------------------------------------------------------------------
 
     def _take(self, path: str, row: _Row | None) -> set[str]:
-        """Put a file in the place of what it was; the deployments that this takes away, unless they are declared again."""
+        """Put a file in the place of what it was; the deployments this takes away, unless declared again."""
         old = self._rows.pop(path, None)
         dropped = set()
         for entry in old.read.entries if old else ():

@@ -1,4 +1,4 @@
-"""A run of the log as an order for its process: everything resolved, so that a run looks nothing up. Used by supervise."""
+"""A run as an order for its process: everything resolved, so that a run looks nothing up. Used by supervise."""
 
 import contextlib
 import json

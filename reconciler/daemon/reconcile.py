@@ -108,16 +108,19 @@ class Looker:
         try:
             with self._tracked.open() as repo:
                 self._fetch(repo)
-                head = repo.branch(self._tracked.branch, self._tracked.remote)
-                if head is None:
-                    raise SourceUnavailableError(f"branch {self._tracked.branch!r} is not there, or has no commit yet")
-                self._post(self._read(repo, head))
+                self._post(self._read(repo, self._head(repo)))
         except ReconcilerError as error:
             self._post(Unreadable(error.message))
         except Exception:
             # A file that crashes the reading must not end the daemon: the last state stays, and the log tells.
             log.exception("reading the repository failed")
             self._post(Unreadable("reading the repository failed; the daemon's log has the details"))
+
+    def _head(self, repo: Repository) -> str:
+        head = repo.branch(self._tracked.branch, self._tracked.remote)
+        if head is None:
+            raise SourceUnavailableError(f"branch {self._tracked.branch!r} is not there, or has no commit yet")
+        return head
 
     def _fetch(self, repo: Repository) -> None:
         with self._news:

@@ -77,7 +77,7 @@ def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
 def _cancel(args: Mapping[str, Any], who: str) -> Decide:
     run, reason = _text(args, "run"), str(args.get("reason") or "")
 
-    def decide(loop: Loop, now: datetime) -> Decided:
+    def decide(loop: Loop, _now: datetime) -> Decided:
         found = loop.find_run(run)
         facts = commands.cancel(found, run, who, reason)
         return {"run": found.id if found else run}, facts

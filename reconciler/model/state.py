@@ -169,7 +169,7 @@ class Observed:
     stale: dict[str, Json] | None = None
     """`{reason, since}` while the source is unavailable."""
     left: datetime | None = None
-    """How far schedules that are gone were accounted for at most: should the clock go back, none of their slots runs again."""
+    """How far schedules that are gone were accounted for: should the clock go back, no slot of theirs runs again."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     """Runs that are not over."""

@@ -65,7 +65,9 @@ def daemon(repo: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """A served repository; yields the process and its state directory."""
     common = repo if (repo / "objects").is_dir() else repo / ".git"
     child = subprocess.Popen(
-        [PYTHON, "-m", "reconciler", "-C", str(repo), "serve"], env=ENVIRONMENT, stderr=None if os.environ.get("LOUD") else subprocess.DEVNULL
+        [PYTHON, "-m", "reconciler", "-C", str(repo), "serve"],
+        env=ENVIRONMENT,
+        stderr=None if os.environ.get("LOUD") else subprocess.DEVNULL,
     )
     try:
         yield child, common / "reconciler"

@@ -1,4 +1,4 @@
-"""The corpus of the benchmarks: 10,000 spec files of about 40 lines, 100 flow files, 500 commits, by git fast-import."""
+"""The corpus of the benchmarks: 10,000 spec files of about 40 lines, 100 flow files, 500 commits."""
 
 import subprocess
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ from reconciler import flow
 
 
 @flow(retries=1, retry_delay_seconds=5)
-def flow_{n:03d}(number: int, name: str, ratio: float = 0.5, flags: list[str] | None = None, options: dict | None = None):
+def flow_{n:03d}(number: int, name: str, ratio: float = 0.5, flags: list[str] | None = None, options: dict = {{}}):
     """Do what flow {n} does."""
     return {{"number": number, "name": name}}
 '''
@@ -64,7 +64,9 @@ def flow_{n:03d}(number: int, name: str, ratio: float = 0.5, flags: list[str] | 
 
 def spec(n: int, edition: int = 0) -> str:
     """The text of spec number `n`."""
-    return SPEC.format(n=n, flow=n % 100, team=n % 17, tier=1 + n % 5, minute=n % 60, hour=n % 24, day=1 + n % 28, edition=edition)
+    return SPEC.format(
+        n=n, flow=n % 100, team=n % 17, tier=1 + n % 5, minute=n % 60, hour=n % 24, day=1 + n % 28, edition=edition
+    )
 
 
 def path_of(n: int, *, flat: bool) -> str:
@@ -103,7 +105,8 @@ def change(folder: Path, n: int, edition: int, *, flat: bool = False) -> str:
     """One commit that changes spec number `n`; answers its id. The ref moves at the very end."""
     parent = _git(folder, "rev-parse", "main")
     text = spec(n, edition).encode()
-    stream = f"feature done\ncommit refs/heads/bench\ncommitter A <a@example.com> 1800000000 +0000\ndata 1\nx\nfrom {parent}\n"
+    stream = "feature done\ncommit refs/heads/bench\ncommitter A <a@example.com> 1800000000 +0000\ndata 1\nx\n"
+    stream += f"from {parent}\n"
     stream += f"M 100644 inline {path_of(n, flat=flat)}\ndata {len(text)}\n"
     data = stream.encode() + text + b"\ndone\n"
     subprocess.run(["git", "fast-import", "--quiet", "--force"], cwd=folder, input=data, check=True)

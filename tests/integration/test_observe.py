@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from helpers_git import Repo
 
-from reconciler.daemon.observe import FILE_LIMIT, Elsewhere, Observer
-from reconciler.daemon.wiring import words
+from reconciler.daemon.observe import FILE_LIMIT, Elsewhere, Observer, words
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
 from reconciler.model.ids import canonical, digest
@@ -22,9 +21,19 @@ def spec(*names: str, **fields) -> str:
         lines += [f"    work_pool: {{name: {fields['pool']}}}"] if fields.get("pool") else []
         lines += [f"    tags: [{fields['tag']}]"] if fields.get("tag") else []
         if fields.get("directories"):
-            lines += ["    pull:", "      - git_clone:", "          repository: .", f"          directories: [{fields['directories']}]"]
+            lines += [
+                "    pull:",
+                "      - git_clone:",
+                "          repository: .",
+                f"          directories: [{fields['directories']}]",
+            ]
         if fields.get("branch"):
-            lines += ["    pull:", "      - git_clone:", "          repository: .", f"          branch: {fields['branch']}"]
+            lines += [
+                "    pull:",
+                "      - git_clone:",
+                "          repository: .",
+                f"          branch: {fields['branch']}",
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +61,8 @@ def shown(observer: Observer, desired) -> dict:
     return {
         "revision": [desired.revision, desired.tree, desired.whole_commit],
         "deployments": {
-            n: [d.file, d.line, d.digest, d.spec_commit, d.source.json()] for n, d in sorted(desired.deployments.items())
+            n: [d.file, d.line, d.digest, d.spec_commit, d.source.json()]
+            for n, d in sorted(desired.deployments.items())
         },
         "broken": sorted(desired.broken),
         "problems": [p.json() for p in desired.problems],

@@ -3,7 +3,20 @@
 import random
 
 import pytest
-from helpers_facts import a_declared, a_ledger, a_rule, a_run, a_spec, apply, desired_of, history, later, observed_of, picture, tell
+from helpers_facts import (
+    a_declared,
+    a_ledger,
+    a_rule,
+    a_run,
+    a_spec,
+    apply,
+    desired_of,
+    history,
+    later,
+    observed_of,
+    picture,
+    tell,
+)
 from helpers_facts import a_deployment as deployed
 from helpers_invariants import Account
 from hypothesis import given
@@ -95,7 +108,9 @@ def test_no_more_are_let_in_than_any_limit(seed: int):
     }
     known = [deployed(n, limit=rng.choice(limits), collision=rng.choice(("ENQUEUE", "CANCEL_NEW"))) for n in NAMES]
     runs = [
-        a_run(n, deployment=rng.choice(NAMES), pool=rng.choice("pqr"), queue=rng.choice("xyz"), state=rng.choice(states))
+        a_run(
+            n, deployment=rng.choice(NAMES), pool=rng.choice("pqr"), queue=rng.choice("xyz"), state=rng.choice(states)
+        )
         for n in range(30)
     ]
     observed, places = observed_of(*known, runs=runs, pools=pools), rng.choice((1, 5, 100))

@@ -13,7 +13,9 @@ POOLS = frozenset({"process"})
 
 def read(path: str, *names: str, pool: str = "process", pools=(), problems=()) -> FileRead:
     entries = tuple(Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), pool) for i, n in enumerate(names, 1))
-    return FileRead(path, entries, tuple(Problem(path, 1, 1, "", p) for p in problems), (), {p: {"type": "process"} for p in pools})
+    return FileRead(
+        path, entries, tuple(Problem(path, 1, 1, "", p) for p in problems), (), {p: {"type": "process"} for p in pools}
+    )
 
 
 def of(*reads: FileRead) -> Assembly:
@@ -34,7 +36,11 @@ CASES = {
     "two of one name": ([read("a", "f/x"), read("b", "f/x", "f/y")], {"a": [], "b": ["f/y"]}, "is declared in"),
     "only in case": ([read("a", "f/x"), read("b", "F/x")], {"a": [], "b": []}, "differs only in case"),
     "twice in one file": ([read("a", "f/x", "f/x", "f/z")], {"a": ["f/z"]}, "is declared in a too"),
-    "an unknown pool": ([read("a", "f/x", pool="big"), read("b", "f/y")], {"a": [], "b": ["f/y"]}, "no work pool 'big'"),
+    "an unknown pool": (
+        [read("a", "f/x", pool="big"), read("b", "f/y")],
+        {"a": [], "b": ["f/y"]},
+        "no work pool 'big'",
+    ),
     "a pool of git": ([read("a", "f/x", pool="big"), read("b", pools=["big"])], {"a": ["f/x"], "b": []}, None),
 }
 

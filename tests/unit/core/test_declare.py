@@ -20,13 +20,20 @@ def declared(text: str, *, files=FILES, absent: str = ""):
 
     def code_of(source):
         readable = source.kind in {SourceKind.WHOLE, SourceKind.SCOPE} and not absent
-        return Code(lambda entry, root: read_flow(entry, files.get, root=root) if readable else None) if readable else Code(None, absent or "elsewhere")
+        return (
+            Code(lambda entry, root: read_flow(entry, files.get, root=root) if readable else None)
+            if readable
+            else Code(None, absent or "elsewhere")
+        )
 
     return declare(found, code_of, lambda url: url == ".")
 
 
 def one(entry: str = "f.py:main", more: str = "", **kwargs):
-    return declared(f"deployments:\n  - name: x\n    entrypoint: {entry}\n" + "".join(f"    {m}\n" for m in more.split("\n") if m), **kwargs)
+    return declared(
+        f"deployments:\n  - name: x\n    entrypoint: {entry}\n" + "".join(f"    {m}\n" for m in more.split("\n") if m),
+        **kwargs,
+    )
 
 
 def effective(read) -> dict:
@@ -43,7 +50,11 @@ def test_what_the_code_says_is_part_of_the_spec():
     assert (spec["flow_name"], spec["description"]) == ("nice", "Say it.")
     assert spec["flow"] == {"known": True, "retries": 2, "retry_delay_seconds": 5}
     assert set(spec["parameter_openapi_schema"]["properties"]) == {"n", "who"}
-    assert (read.problems, spec["work_pool"]["name"], spec["work_pool"]["work_queue_name"]) == ((), "process", "default")
+    assert (read.problems, spec["work_pool"]["name"], spec["work_pool"]["work_queue_name"]) == (
+        (),
+        "process",
+        "default",
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,9 @@ def test_values_that_only_the_run_knows_are_not_checked():
 def test_a_schema_of_the_specs_own_wins():
     more = "parameter_openapi_schema: {type: object, properties: {n: {type: string}}}\nparameters: {n: text}"
     assert not one(more=more).problems
-    assert [p.key for p in one(more="parameter_openapi_schema: {type: 7}").problems] == ["deployments[0].parameter_openapi_schema"]
+    assert [p.key for p in one(more="parameter_openapi_schema: {type: 7}").problems] == [
+        "deployments[0].parameter_openapi_schema"
+    ]
 
 
 def test_code_that_cannot_be_read_is_a_note_and_needs_a_flow_name():
@@ -115,16 +128,25 @@ def test_code_that_cannot_be_read_is_a_note_and_needs_a_flow_name():
 
 
 def test_pools_and_their_queues():
-    read = declared("work_pools:\n  big: {concurrency_limit: 2, queues: [{name: hi, priority: 1, concurrency_limit: 1}]}\n")
+    read = declared(
+        "work_pools:\n  big: {concurrency_limit: 2, queues: [{name: hi, priority: 1, concurrency_limit: 1}]}\n"
+    )
     assert read.pools["big"]["concurrency_limit"] == 2
     assert read.pools["big"]["type"] == "process"
     assert read.pools["big"]["work_queues"]["hi"]["concurrency_limit"] == 1
 
 
 def test_what_is_kept_reads_back_without_its_specs():
-    read = declared("deployments:\n- {name: x, entrypoint: 'no.py:f'}\n- {name: y, entrypoint: 'f.py:main'}\nwork_pools: {p: {}}\n")
+    read = declared(
+        "deployments:\n- {name: x, entrypoint: 'no.py:f'}\n- {name: y, entrypoint: 'f.py:main'}\nwork_pools: {p: {}}\n"
+    )
     back = read_of(read.file, json.loads(json.dumps(read.json())))
-    assert (back.entries, back.problems, back.notes, back.pools) == (read.entries, read.problems, read.notes, read.pools)
+    assert (back.entries, back.problems, back.notes, back.pools) == (
+        read.entries,
+        read.problems,
+        read.notes,
+        read.pools,
+    )
     assert back.specs == {}
 
 

@@ -62,7 +62,9 @@ def test_the_grace(now, runs, missed, ahead):
 
 
 def test_a_year_down_is_one_fact_a_schedule():
-    facts = found(one(schedules=(a_scheduled(**EVERY_MINUTE), a_scheduled(cron="0 * * * *"))), later(365 * 86_400)).facts
+    facts = found(
+        one(schedules=(a_scheduled(**EVERY_MINUTE), a_scheduled(cron="0 * * * *"))), later(365 * 86_400)
+    ).facts
     assert [f.count for f in facts if isinstance(f, SlotsMissed)] == [365 * 1440 - 2, 365 * 24 - 1]
 
 
@@ -105,7 +107,9 @@ def test_looking_ahead_changes_no_answer():
 
 
 def test_what_passed_while_standing_still_is_one_stretch():
-    deployment = a_deployment(schedules=(a_scheduled(**EVERY_MINUTE), a_scheduled(**EVERY_MINUTE, slug="x", active=False)))
+    deployment = a_deployment(
+        schedules=(a_scheduled(**EVERY_MINUTE), a_scheduled(**EVERY_MINUTE, slug="x", active=False))
+    )
     facts = skipped(deployment, later(600), "paused in git")
     assert [(f.first, f.last, f.count, f.reason) for f in facts] == [
         (instant(later(60)), instant(later(600)), 10, "paused in git")

@@ -41,8 +41,13 @@ def test_create_update_prune_with_reasons_and_fields():
     assert made.changes[1].reason == "no longer declared (was in specs/c.yaml)"
     desired = desired_of(changed, revision="r2")
     both = {**desired.specs, a_declared(B).digest: B}
-    made = plan.plan(desired_of(changed, revision="r2").__class__(**{**_fields(desired), "specs": both}), ledger.observed, Policy())
-    assert [(d.field, d.before, d.after) for d in made.changes[-1].diff] == [("paused", False, True), ("tags", [], ["x"])]
+    made = plan.plan(
+        desired_of(changed, revision="r2").__class__(**{**_fields(desired), "specs": both}), ledger.observed, Policy()
+    )
+    assert [(d.field, d.before, d.after) for d in made.changes[-1].diff] == [
+        ("paused", False, True),
+        ("tags", [], ["x"]),
+    ]
 
 
 def _fields(desired):
@@ -64,7 +69,11 @@ def test_a_moved_file_is_an_update_without_a_generation():
 def test_one_fact_moves_all_of_the_whole_repository():
     ledger = applied(A, B)
     made = apply(ledger, desired_of(A, B, revision="r2"))
-    assert (made.moved.before, made.moved.after, made.moved.deployments) == ("r1-commit", "r2-commit", ("etl/a", "etl/b"))
+    assert (made.moved.before, made.moved.after, made.moved.deployments) == (
+        "r1-commit",
+        "r2-commit",
+        ("etl/a", "etl/b"),
+    )
     assert [e.type for e in history(ledger.store)][3:] == ["RevisionApplied"]
     assert ledger.observed.deployments["etl/a"].version(ledger.observed.whole_commit) == "r2-commi"
 

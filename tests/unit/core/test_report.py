@@ -70,7 +70,9 @@ def test_another_attempt_says_nothing(attempt: int):
 
 def test_the_start_and_the_end_in_one_report():
     run = running(state=S.PENDING)
-    found = moves(run, Report(run.id, 1, (RUNNING, {"fact": "step", "step": "git_clone", "seconds": 1}), DONE, OK), NOW, {})
+    found = moves(
+        run, Report(run.id, 1, (RUNNING, {"fact": "step", "step": "git_clone", "seconds": 1}), DONE, OK), NOW, {}
+    )
     assert [m.state for m in found] == ["Running", "Completed"]
     assert found[0].detail == {"pid": 7, "steps": [{"step": "git_clone", "seconds": 1}]}
 
