@@ -55,12 +55,12 @@ class GitClone(Step):
 
     @staticmethod
     def act(inputs: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
-        """Lay the commit out and answer the `directory`, relative to the run's folder."""
+        """Lay the commit out and answer the absolute `directory`: later steps find it wherever they stand."""
         name = _folder(inputs)
         if not _inside(name):
             raise StepError(f"git_clone: {name!r} is no folder below the run's own")
         context.lay_out(context.work / name, inputs)
-        return {"directory": name}
+        return {"directory": str(context.work / name)}
 
 
 def _folder(inputs: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def test_the_histories_reach_what_they_are_meant_to():
         DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
         RunTimedOut RunCrashed RunCancelled
-    """.split()  # noqa: SIM905 - reads better
+    """.split()
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4
     for fault in ("after an append", "before an append", "act: before a launch", "disk refuses", "clock jumps by -"):
