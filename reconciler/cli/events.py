@@ -44,7 +44,7 @@ def command(
 
     \b
     JSON: an object a line, {seq, type, subject, at, revision, data, hash}.
-    """  # noqa: D301 - \b is click's
+    """
     unknown = sorted(set(types) - TYPES)
     if unknown:
         raise InvalidRequestError(f"there is no type {unknown[0]!r}", hint=f"known: {', '.join(sorted(TYPES))}")

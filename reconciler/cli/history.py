@@ -32,7 +32,7 @@ def command(obj: dict[str, Any], name: str, limit: int, as_json: bool) -> None:
     \b
     JSON: a list of {version, source_commit, spec_commit, generation, revision, at, what, changed, author, committed_at,
     subject, runs}; what is created, updated, moved or pruned.
-    """  # noqa: D301 - \b is click's
+    """
     place = Place.of(obj)
     with reading(place) as log, progress("reading the history"):
         found = list(steps(log, name))

@@ -28,7 +28,7 @@ def command(obj: dict[str, Any], revision: str | None, specs: str | None, as_jso
     {revision, base, refused: null | {reason, prunes, confirm}, moved: {from, to, deployments, held},
      changes: [{action, deployment, version, source_commit, reason, diff: [{field, from, to}]}],
      problems: [{file, line, column, key, message}], notes: [the same keys]}
-    """  # noqa: D301 - \b is click's
+    """
     place = Place.of(obj)
     planner = Planner(place, settings_of(place, {"specs": specs}))
     with planner.repo, quickly(), progress("reading specs"):

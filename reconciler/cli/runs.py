@@ -46,7 +46,7 @@ def command(
     \b
     JSON: a list of {id, name, deployment, state, reason, version, source_commit, generation, attempt, due,
     created_at, started_at, finished_at, parameters, trigger, tags}; parameters are null once purged.
-    """  # noqa: D301 - \b is click's
+    """
     where = RunFilter(
         deployment=name,
         states=tuple(map(_state, states)),

@@ -39,7 +39,7 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
     daemon.start()
-    logging.getLogger("reconciler").info("serving %s, branch %s", place.repo, daemon.branch)
+    logging.getLogger("reconciler").info("serving %s, branch %s", place.repo.absolute(), daemon.branch)
     if once:
         daemon.stop_when_idle()
     daemon.run()

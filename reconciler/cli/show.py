@@ -23,7 +23,7 @@ def command(obj: dict[str, Any], name: str, as_json: bool) -> None:
     JSON of a run: as `runs --json`, and {since, until, next, cause, who, spec, spec_commit, pool, queue, retries,
      result, error: {type, message, traceback}, steps, exit, commit, tree, interpreter, flow_name, flow_version,
      git_present}; what is not known (yet, or purged) is null
-    """  # noqa: D301 - \b is click's
+    """
     place = Place.of(obj)
     with reading(place) as log:
         if "/" in name:

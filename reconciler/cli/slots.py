@@ -62,7 +62,7 @@ def command(
     as_json: bool,
     **rule: Json,
 ) -> None:
-    r"""Print the slots of a cron expression, an interval or an rrule, or of a deployment's schedules by its NAME.
+    """Print the slots of a cron expression, an interval or an rrule, or of a deployment's schedules by its NAME.
 
     \b
     reconciler slots hello/main

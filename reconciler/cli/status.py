@@ -35,7 +35,7 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     \b
     JSON: a list of {deployment, version, source_commit, spec_commit, generation, sync, health, reason, next_due,
     last_run}; last_run is null or {id, state, finished_at}.
-    """  # noqa: D301 - \b is click's
+    """
     place = Place.of(obj)
     with reading(place) as log, quickly():
         observed = observe(log)

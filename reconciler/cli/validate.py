@@ -39,7 +39,7 @@ def command(obj: dict[str, Any], path: str | None, specs: str | None, as_json: b
     \b
     PATH is a file or folder, in a repository or not. Exit 0, or 1 on problems; never uses the network.
     JSON: {problems: [{file, line, column, key, message}], notes: [the same keys]}
-    """  # noqa: D301 - \b is click's
+    """
     settings = _settings(obj, path, specs)
     target = _target(obj, path, settings.specs)
     with quickly(), progress("reading specs"):

@@ -24,7 +24,7 @@ def command(obj: dict[str, Any], as_json: bool) -> None:
     \b
     The daemon may go on meanwhile. A log cut at its end still verifies: compare the head with a copy kept elsewhere.
     JSON: {events, head, problems}.
-    """  # noqa: D301 - \b is click's
+    """
     with reading(Place.of(obj)) as log, progress("verifying the log"):
         found = log.verify(_fold)
     if as_json:

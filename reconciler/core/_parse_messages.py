@@ -37,6 +37,7 @@ _TYPES: Final = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+MISSING: Final = "is required"
 _BOUNDS: Final = {
     "greater_than": ("must be more than {}", "gt"),
     "greater_than_equal": ("must be {} or more", "ge"),
@@ -53,13 +54,19 @@ def explain(
 
     The nearest known key is looked for only while `suggest()`: it is the one costly part.
     """
+    told: list[tuple[Path, str, bool]] = []
+    meant: set[Path] = set()
     for found in error.errors(include_url=False):
         path = _walk(found["loc"], data, absent=found["type"] == "missing")
         if found["type"] == "extra_forbidden":
-            hint = nearest(str(path[-1]), _known(path, model, data)) if suggest() else ""
-            yield path, f"unknown key{hint}", True
+            known = _known(path, model, data) if suggest() else []
+            hint = nearest(str(path[-1]), known)
+            meant |= {(*path[:-1], key) for key in known if f"`{key}`" in hint}
+            told.append((path, f"unknown key{hint}", True))
         else:
-            yield path, _sentence(found), path[-1:] == ("[key]",)
+            told.append((path, _sentence(found), path[-1:] == ("[key]",)))
+    # A key that is missing because it was misspelt is one fault.
+    yield from (one for one in told if not (one[0] in meant and one[1] == MISSING))
 
 
 def _walk(loc: tuple[int | str, ...], data: Json, *, absent: bool) -> Path:
@@ -93,7 +100,7 @@ def _known(path: Path, model: type[BaseModel], data: Json) -> list[str]:
 def _sentence(found: Any) -> str:
     kind, value, context = found["type"], found["input"], found.get("ctx", {})
     if kind == "missing":
-        return "is required"
+        return MISSING
     if kind == "told":
         return str(context["fault"])
     if kind in _TYPES:

@@ -5,10 +5,10 @@ run. A fault of spec or code is a located problem and breaks its own deployment 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler import schedules
 from reconciler.core import parameters, version
@@ -19,6 +19,7 @@ from reconciler.model.plan import Json, Problem, Source
 from reconciler.model.spec import DeploymentSpec
 
 Path = tuple[str | int, ...]
+DEFAULT_POOL = "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,26 @@ class Code:
     absent: str = ""
 
 
+class PoolFault(NamedTuple):
+    """What is wrong with a work pool's type (an empty path) or with job variables for it; a note refuses nothing."""
+
+    path: Path
+    message: str
+    note: bool = False
+
+
+CheckPool = Callable[[str, Mapping[str, Json]], Iterable[PoolFault]]
+"""(type of the pool, job variables) to what is wrong with them."""
+
 CodeOf = Callable[[Source], Code]
 """The code of a source at the commit it would run at."""
 
 
-def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> FileRead:
+def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check_pool: CheckPool) -> FileRead:
     """What the file declares, with the code of each deployment read through `code_of`."""
+    pools = {name: _pool(pool) for name, pool in found.pools.items()}
     problems, notes = list(found.problems), list(found.notes)
+    problems += _unknown_types(found, pools, check_pool)
     entries: list[Entry] = []
     specs: dict[str, bytes] = {}
     for parsed in found.deployments:
@@ -88,6 +102,7 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> Fi
             continue
         reading = _Reading(found, parsed, parsed.spec, code_of, ours)
         effective = reading.effective()
+        reading.check_variables(pools, check_pool)
         problems += reading.problems
         notes += reading.notes
         if effective is not None and not reading.problems:
@@ -96,8 +111,15 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool]) -> Fi
             entry = Entry(name, parsed.line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"])
             entries.append(entry)
             specs[entry.digest] = text
-    pools = {name: _pool(pool) for name, pool in found.pools.items()}
     return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, specs)
+
+
+def _unknown_types(found: SpecFile, pools: Mapping[str, Json], check_pool: CheckPool) -> Iterator[Problem]:
+    for name, pool in pools.items():
+        for fault in check_pool(pool["type"], {}):
+            path = ("work_pools", name, "type")
+            line, column = found.locate(path)
+            yield Problem(found.file, line, column, dotted(path), fault.message)
 
 
 def _pool(pool: Mapping[str, Json]) -> dict[str, Json]:
@@ -164,12 +186,22 @@ class _Reading:
             "collision_strategy": spec.collision,
             "work_pool": spec.work_pool.model_dump(mode="json")
             | {
-                "name": spec.work_pool.name or "process",
+                "name": spec.work_pool.name or DEFAULT_POOL,
                 "work_queue_name": spec.work_pool.work_queue_name or "default",
             },
             "parameter_openapi_schema": schema,
             "flow": _flow_part(facts),
         }
+
+    def check_variables(self, pools: Mapping[str, Json], check_pool: CheckPool) -> None:
+        """The job variables against the type of the pool, where this file or a built-in name tells it."""
+        choice = self._spec.work_pool
+        name = choice.name or DEFAULT_POOL
+        kind = pools[name]["type"] if name in pools else name
+        for fault in check_pool(kind, choice.job_variables):
+            if fault.path:
+                tell = self._note if fault.note else self._problem
+                tell(("work_pool", "job_variables", *fault.path), fault.message)
 
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""

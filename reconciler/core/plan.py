@@ -32,7 +32,7 @@ from reconciler.model.plan import (
     Source,
     SourceKind,
 )
-from reconciler.model.state import Deployment, Observed
+from reconciler.model.state import UNKNOWN, Deployment, Observed
 
 FEW = 3
 """Fewer prunes than this never ask for a confirmation, unless they are all there is."""
@@ -121,7 +121,9 @@ def version_of(desired: Desired, declared: Declared) -> str | None:
     """The label of the spec, else the first 8 of the source commit, else None."""
     label = desired.specs[declared.digest].get("version")
     commit = commit_of(desired, declared)
-    return label or (commit[:8] if commit else declared.source.note)
+    if label or commit:
+        return label or (commit or "")[:8]
+    return declared.source.note or (None if declared.source.kind is SourceKind.NONE else UNKNOWN)
 
 
 def commit_of(desired: Desired, declared: Declared) -> str | None:
@@ -158,7 +160,8 @@ def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Poli
         reason = f"the branch moved back or aside from {desired.rewound_from[:8]}, and on-rewind is refuse"
         return Refusal(reason, tuple(prunes), confirm)
     if prunes and len(prunes) == applied:
-        return Refusal(f"it would prune all {applied} deployments", tuple(prunes), confirm)
+        what = f"all {applied} deployments" if applied > 1 else f"{prunes[0]}, the only deployment"
+        return Refusal(f"it would prune {what}", tuple(prunes), confirm)
     if len(prunes) >= FEW and len(prunes) > policy.prune_limit * applied:
         reason = f"it would prune {len(prunes)} of {applied} deployments, more than {policy.prune_limit:.0%}"
         return Refusal(reason, tuple(prunes), confirm)

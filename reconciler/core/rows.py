@@ -4,9 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from reconciler.model.errors import StoreError
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source
 from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
+
+FORMAT = 1
+"""Of these rows: raised when they change, so that a daemon makes them anew from the log."""
 
 
 def _text(at: datetime | None) -> str | None:
@@ -20,6 +24,7 @@ def _time(text: str | None) -> datetime | None:
 def repository_row(observed: Observed) -> dict[str, Json]:
     """The repository's own row."""
     return {
+        "format": FORMAT,
         "branch": observed.branch,
         "remote": observed.remote,
         "revision": observed.revision,
@@ -130,8 +135,15 @@ _RUN_PLAIN = (
 
 def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, Any]], runs: Iterable[dict[str, Any]],
             seq: int) -> Observed:  # fmt: skip
-    """Observed state from rows: what a restart reads instead of the log."""
+    """Observed state from rows: what a restart reads instead of the log.
+
+    Raises StoreError for rows of another format: then they are to be made anew from the log.
+    """
     observed = Observed(seq=seq)
+    if seq and (repository or {}).get("format") != FORMAT:
+        raise StoreError(
+            "the projections of this log are of another version", hint="start `reconciler serve`: it makes them anew"
+        )
     if repository:
         for key in ("branch", "remote", "revision", "tree", "whole_commit", "refused", "confirmed", "stale"):
             setattr(observed, key, repository[key])

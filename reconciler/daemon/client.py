@@ -16,7 +16,7 @@ def ask(state: StateDir, verb: str, args: dict[str, Any]) -> Json:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(TIMEOUT)
-            line.connect(str(state.address("socket")))
+            line.connect(state.address("socket"))
             line.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
             with line.makefile("rb") as stream:
                 answer = json.loads(stream.readline() or b"null")
@@ -48,7 +48,7 @@ def answers(state: StateDir) -> bool:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(1.0)
-            line.connect(str(state.address("socket")))
+            line.connect(state.address("socket"))
     except OSError:
         return False
     return True

@@ -5,8 +5,9 @@ one durable transaction with their projections; only then may anything be acted 
 read again from the store, and the turn never happened.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from reconciler.core import project, rows
 from reconciler.core.project import Touched
@@ -15,6 +16,8 @@ from reconciler.model.state import Observed
 from reconciler.stores import Payload, Rows, Store
 
 REPOSITORY = "repository"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""When nothing happened: no event carries it."""
 
 
 class Ledger:
@@ -78,9 +81,24 @@ class Ledger:
 
 
 def load(store: Store) -> Observed:
-    """Observed state from the store's projections."""
+    """Observed state from the store's projections, made anew from the log where they are of another version."""
     head, _ = store.head()
+    if head and (store.meta(REPOSITORY) or {}).get("format") != rows.FORMAT:
+        observed, touched = project.replay(_events(store))
+        touched.repository = True
+        made = projected(observed, touched)
+        gone = {row["name"]: None for row in store.deployments() if row["name"] not in observed.deployments}
+        store.append(
+            [], at=EPOCH, revision=None, expect=head, rows=replace(made, deployments={**gone, **made.deployments})
+        )
     return rows.restore(store.meta(REPOSITORY), store.deployments(), store.live_runs(), head)
+
+
+def _events(store: Store) -> Iterator[Event]:
+    after = 0
+    while page := store.events(after, limit=1000):
+        yield from page
+        after = page[-1].seq
 
 
 def projected(observed: Observed, touched: Touched) -> Rows:

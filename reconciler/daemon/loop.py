@@ -271,6 +271,8 @@ class Loop:
             log.warning("what was read of git is not kept for the next start: %s", error)
         else:
             self.settled(keep.desired.revision)
+            if self._read is keep:
+                self._read = replace(keep, texts={}, rows={})
 
     # --- runs --------------------------------------------------------------------------------------------------
 

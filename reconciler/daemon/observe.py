@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler import plugins, pools, schedules, steps
 from reconciler.core.assemble import Assembly
-from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
+from reconciler.core.declare import CheckPool, Code, Entry, FileRead, PoolFault, declare, read_of
 from reconciler.core.parse import parse
 from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
 from reconciler.core.version import paths as scope_paths
@@ -19,7 +19,7 @@ from reconciler.daemon.reading import Elsewhere, stamp
 from reconciler.git import history, tree
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
-from reconciler.model.errors import SourceUnavailableError
+from reconciler.model.errors import SourceUnavailableError, UnknownWordError
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Declared, Desired, Json, Problem, Source, SourceKind
 
@@ -41,12 +41,26 @@ class Words:
 
     check_step: Callable[[str, Mapping[str, Json]], Iterable[tuple[tuple[str | int, ...], str]]]
     check_schedule: Callable[[Mapping[str, Json]], tuple[str, str] | None]
+    check_pool: CheckPool
     pools: frozenset[str]
 
 
 def words() -> Words:
     """The words of the plug-in folders."""
-    return Words(steps.check, _check_schedule, frozenset(plugins.words(pools)))
+    return Words(steps.check, _check_schedule, _check_pool, frozenset(plugins.words(pools)))
+
+
+def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
+    """Faults of a pool's type (an empty path) or of job variables for it; those without effect are notes."""
+    try:
+        pool = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
+    except UnknownWordError as error:
+        yield PoolFault((), str(error).replace("\n  ", "; "))
+        return
+    for path, message in pools.check(pool, variables):
+        yield PoolFault(path, message)
+    for name in sorted(pool.WITHOUT_EFFECT & variables.keys()):
+        yield PoolFault((name,), f"has no effect in a pool of type {kind}", note=True)
 
 
 def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
@@ -181,7 +195,9 @@ class Observer:
         asked: set[str] = set()
         elsewhere: dict[Source, str] = {}
         found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
-        read = declare(found, lambda source: self._code(view, source, asked, elsewhere), self._ours)
+        read = declare(
+            found, lambda source: self._code(view, source, asked, elsewhere), self._ours, self._words.check_pool
+        )
         self.specs.update(read.specs)
         commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
         return _Row(replace(read, specs={}), tuple(sorted(asked)), commits)

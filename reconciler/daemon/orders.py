@@ -65,7 +65,7 @@ class Orders:
             "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
             "flow": flow,
             "limits": {"output_bytes": self._settings.output_mib * MIB},
-            "notify": str(self._state.address("notify")),
+            "notify": str(self._state.root / "notify"),
         }
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:

@@ -40,7 +40,7 @@ class Server:
         address = self._state.new_address("socket")
         umask = os.umask(0o177)
         try:
-            self._server = _Listener(str(address), _Conversation)
+            self._server = _Listener(address, _Conversation)
         finally:
             os.umask(umask)
         self._server.answer = self._answer
@@ -51,8 +51,7 @@ class Server:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-        for path in {self._state.address("socket"), self._state.root / "socket"}:
-            path.unlink(missing_ok=True)
+        (self._state.root / "socket").unlink(missing_ok=True)
 
 
 class _Listener(socketserver.ThreadingUnixStreamServer):

@@ -15,8 +15,8 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from reconciler.model.errors import AccessError, ConflictError, StoreError
@@ -57,29 +57,23 @@ class StateDir:
         """The directory of one attempt."""
         return self.runs / run / str(attempt)
 
-    def address(self, name: str) -> Path:
-        """Where to bind or connect the socket `name`: the path itself, or a short one that a link there names."""
+    def address(self, name: str) -> str:
+        """Where to bind or connect the socket `name`: its path, or a short way to it where that is too long."""
         path = self.root / name
         if len(os.fsencode(path)) <= SOCKET_LIMIT:
-            return path
-        try:
-            return path.readlink()
-        except OSError:
-            return path
+            return str(path)
+        return f"/proc/self/fd/{_folder(self.root)}/{name}"
 
-    def new_address(self, name: str) -> Path:
-        """Like `address`, making the short path where it is needed; any socket of an ended daemon is removed."""
-        path = self.root / name
-        old = self.address(name)
-        for leftover in {old, path}:
-            leftover.unlink(missing_ok=True)
-        if len(os.fsencode(path)) <= SOCKET_LIMIT:
-            return path
-        if old != path and old.parent.exists():
-            old.parent.rmdir()
-        short = Path(tempfile.mkdtemp(prefix="reconciler-")) / name
-        path.symlink_to(short)
-        return short
+    def new_address(self, name: str) -> str:
+        """As `address`, with the socket of an ended daemon removed."""
+        (self.root / name).unlink(missing_ok=True)
+        return self.address(name)
+
+
+@lru_cache(maxsize=16)
+def _folder(root: Path) -> int:
+    """A descriptor that stands for a directory as long as this process lives."""
+    return os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
@@ -87,7 +81,7 @@ def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if stat.S_IMODE(root.stat().st_mode) != PRIVATE:
-            root.chmod(PRIVATE)
+            _make_private(root)
         for name in ("runs", "copies", "mirrors"):
             (root / name).mkdir(mode=PRIVATE, exist_ok=True)
     except PermissionError:
@@ -105,6 +99,15 @@ def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:
             hint="give --state-dir on a local disk, or set allow_network_fs",
         )
     return StateDir(root)
+
+
+def _make_private(root: Path) -> None:
+    """0700 for a directory of ours; another one is not ours to close."""
+    if any(root.iterdir()) and not (root / "log.db").exists():
+        raise ConflictError(
+            f"{root} is not empty and other users may enter it", hint="name a directory that is not there yet"
+        )
+    root.chmod(PRIVATE)
 
 
 def _filesystem(path: Path) -> str:

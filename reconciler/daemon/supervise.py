@@ -87,8 +87,8 @@ class Supervisor:
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._address = state.new_address("notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(self._address))
-        self._address.chmod(0o600)
+        self._socket.bind(self._address)
+        (state.root / "notify").chmod(0o600)
         self._waker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
 
@@ -136,7 +136,7 @@ class Supervisor:
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: the thread is about to look anyway
-            self._waker.sendto(b"", str(self._address))
+            self._waker.sendto(b"", self._address)
 
     # --- the thread --------------------------------------------------------------------------------------------
 
@@ -273,7 +273,9 @@ def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
         found["result"] = {"repr": found.pop("result_repr")}
     error = found.get("error")
     if isinstance(error, dict) and "message" not in found:
-        found["message"] = f"{error.get('type', 'Error')}: {error.get('message', '')}"[:500]
+        kind = str(error.get("type", "Error"))
+        ours = kind.startswith("reconciler.")  # says all there is to say without its class
+        found["message"] = f"{'' if ours else kind + ': '}{error.get('message', '')}"[:500]
     if found["fact"] == "timed_out" and "message" not in found:
         found["message"] = f"it ran longer than its {found.get('seconds', '')} s"
     return found

@@ -35,6 +35,10 @@ FINAL = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED
 """Over."""
 
 
+UNKNOWN = "unknown (shallow)"
+"""The version where history is cut before the source commit."""
+
+
 @dataclass(slots=True)
 class Hold:
     """An operator's suspension."""
@@ -103,7 +107,7 @@ class Deployment:
         commit = self.source_commit(whole)
         if commit:
             return commit[:8]
-        return self.source.note or ("none" if self.source.kind is SourceKind.NONE else "unknown (shallow)")
+        return self.source.note or ("none" if self.source.kind is SourceKind.NONE else UNKNOWN)
 
 
 @dataclass(slots=True)

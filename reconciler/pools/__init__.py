@@ -17,6 +17,8 @@ class Pool(ABC):
     """A promise to run what lies in a run directory. `Variables` models what a spec may say in `job_variables`."""
 
     Variables: ClassVar[type[BaseModel]]
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
+    """Job variables that are known from elsewhere and do nothing here."""
 
     @abstractmethod
     def launch(self, run_dir: Path) -> None:

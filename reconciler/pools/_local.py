@@ -20,14 +20,18 @@ class LocalVariables(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     env: dict[str, str | None] = Field(default={}, description="Variables of the run; null removes one.")
-    working_dir: str | None = Field(default=None, description="Accepted: a run has a private directory of its own.")
-    stream_output: bool = Field(default=True, description="Accepted: the output is always kept, and never streamed.")
+    working_dir: str | None = Field(default=None, description="No effect: a run has a private directory of its own.")
+    stream_output: bool = Field(default=True, description="No effect: the output is always kept, and never streamed.")
+    name: str | None = Field(default=None, description="No effect: runs are named by the daemon.")
+    labels: dict[str, str] = Field(default={}, description="No effect: a process has none.")
+    command: str | None = Field(default=None, description="No effect: the engine runs the entrypoint.")
 
 
 class LocalPool(Pool):
     """Everything but the launch."""
 
     Variables = LocalVariables
+    WITHOUT_EFFECT = frozenset({"working_dir", "stream_output", "name", "labels", "command"})
 
     @abstractmethod
     def has_in_hand(self, run_dir: Path) -> bool:

@@ -39,6 +39,8 @@ class GitClone(Step):
             yield "commit_sha", "either branch or commit_sha, not both"
         if self.access_token and self.credentials:
             yield "credentials", "either access_token or credentials, not both"
+        if self.include_submodules:
+            yield "include_submodules", "submodules are not laid out yet: leave it out"
         if self.branch and self.branch.startswith("-"):
             yield "branch", "a branch's name does not start with '-'"
         if (

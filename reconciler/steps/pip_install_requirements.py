@@ -1,6 +1,6 @@
 """`pip_install_requirements`: known to specs; environments of a run's own come later."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ class PipInstallRequirements(Step):
     """The name of the file."""
     stream_output: bool = True
     """Whether the installer's output is part of the run's."""
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """It does not work yet, which is better told before a run than by it."""
+        yield "requirements_file", "pip_install_requirements does not work yet: install it where the daemon runs"
 
     @staticmethod
     def act(inputs: Mapping[str, Any], context: Context) -> Mapping[str, Any]:  # noqa: ARG004 - the promise's

@@ -27,7 +27,7 @@ def declared(text: str, *, files=FILES, absent: str = ""):
             else Code(None, absent or "elsewhere")
         )
 
-    return declare(found, code_of, lambda url: url == ".")
+    return declare(found, code_of, lambda url: url == ".", lambda _kind, _variables: ())
 
 
 def one(entry: str = "f.py:main", more: str = "", **kwargs):

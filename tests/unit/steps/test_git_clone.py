@@ -22,7 +22,7 @@ from reconciler.steps.git_clone import GitClone
 def test_the_folder_follows_from_the_inputs(tmp_path, inputs, folder):
     asked = []
     context = Context(tmp_path, tmp_path, {}, lambda target, given: asked.append((target, given)))
-    assert GitClone.act(inputs, context) == {"directory": folder}
+    assert GitClone.act(inputs, context) == {"directory": str(tmp_path / folder)}
     assert asked == [(tmp_path / folder, inputs)]
 
 
