@@ -25,6 +25,7 @@ DOORS = {
 }
 PURE = {"model", "schedules", "core"}
 IMPURE_MODULES = {"os", "socket", "subprocess", "threading", "time", "pathlib", "shutil", "tempfile", "logging"}
+GRANTED = {("core/_reading", "threading")}  # a lock around the process-wide warning filters while code is parsed
 CLOCKS = {"now", "utcnow", "today"}
 CLOCK_HOLDERS = {"daemon/wiring", "engine", "pools", "cli/_clock"}
 MAX_FILE, MAX_FUNCTION = 430, 60
@@ -62,7 +63,8 @@ def test_a_file_keeps_to_its_floor_and_its_doors(path: Path) -> None:
             assert FLOORS.index(parts[1]) <= FLOORS.index(floor), f"{where} reaches up to {parts[1]}"
         holders = DOORS.get(parts[0])
         assert holders is None or {floor, name} & holders, f"{where} opens {parts[0]}, whose door is {holders}"
-        assert not (floor in PURE and parts[0] in IMPURE_MODULES), f"{where}: {floor} is pure and imports {module}"
+        impure = floor in PURE and parts[0] in IMPURE_MODULES and (name, parts[0]) not in GRANTED
+        assert not impure, f"{where}: {floor} is pure and imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

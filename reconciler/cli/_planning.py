@@ -19,9 +19,10 @@ from reconciler.core.project import Touched
 from reconciler.daemon.config import Settings
 from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
-from reconciler.daemon.observe import Observer, words
+from reconciler.daemon.observe import Observer
 from reconciler.daemon.reading import Elsewhere
 from reconciler.daemon.reconcile import first_branch
+from reconciler.daemon.words import words
 from reconciler.git import url
 from reconciler.git.repository import Repository
 from reconciler.model.errors import NotFoundError, SourceUnavailableError

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.daemon import observe as observe
+    from reconciler.daemon import words as words
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`observe` brings pydantic, YAML and JSON Schema: a start that finds nothing changed goes without."""
-    if name != "observe":
+    """`observe` and `words` bring pydantic, YAML and JSON Schema: a start that finds nothing changed goes without."""
+    if name not in {"observe", "words"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return importlib.import_module(f"{__name__}.{name}")

@@ -5,27 +5,24 @@ was read can be saved and loaded, so that a restart or a one-line commit costs w
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from reconciler import plugins, pools, schedules, steps
 from reconciler.core.assemble import Assembly
-from reconciler.core.declare import CheckPool, Code, Entry, FileRead, PoolFault, declare, read_of
+from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
 from reconciler.core.parse import parse
-from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
 from reconciler.core.version import paths as scope_paths
-from reconciler.daemon.reading import Elsewhere, stamp
+from reconciler.daemon.reading import Elsewhere, Texts, stamp
+from reconciler.daemon.view import FILE_LIMIT, View
+from reconciler.daemon.words import Words
 from reconciler.git import history, tree
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
-from reconciler.model.errors import SourceUnavailableError, UnknownWordError
+from reconciler.model.errors import SourceUnavailableError
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Declared, Desired, Json, Problem, Source, SourceKind
 
 ROOT_FILE = "prefect.yaml"
-FILE_LIMIT = 1024 * 1024
-"""Bytes of a spec or code file; a larger one is a problem."""
 Scope = tuple[str, ...]
 WHOLE: Scope = (".",)
 OTHERS = {SourceKind.BRANCH, SourceKind.FOREIGN}
@@ -33,42 +30,6 @@ OTHERS = {SourceKind.BRANCH, SourceKind.FOREIGN}
 
 Resolve = Callable[[Source], Elsewhere]
 """Finds the commit of a source in another repository. Raises SourceUnavailableError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What spec files may name, given by the plug-in folders and checked at the door."""
-
-    check_step: Callable[[str, Mapping[str, Json]], Iterable[tuple[tuple[str | int, ...], str]]]
-    check_schedule: Callable[[Mapping[str, Json]], tuple[str, str] | None]
-    check_pool: CheckPool
-    pools: frozenset[str]
-
-
-def words() -> Words:
-    """The words of the plug-in folders."""
-    return Words(steps.check, _check_schedule, _check_pool, frozenset(plugins.words(pools)))
-
-
-def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
-    """Faults of a pool's type (an empty path) or of job variables for it; those without effect are notes."""
-    try:
-        pool = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
-    except UnknownWordError as error:
-        yield PoolFault((), str(error).replace("\n  ", "; "))
-        return
-    for path, message in pools.check(pool, variables):
-        yield PoolFault(path, message)
-    for name in sorted(pool.WITHOUT_EFFECT & variables.keys()):
-        yield PoolFault((name,), f"has no effect in a pool of type {kind}", note=True)
-
-
-def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
-    try:
-        schedules.load(rule)
-    except schedules.ScheduleError as error:
-        return error.key, str(error)
-    return None
 
 
 @dataclass(slots=True)
@@ -111,7 +72,7 @@ class Observer:
     def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
         new_tree = repo.commit(head).tree
-        view = _View(repo, new_tree)
+        view = View(repo, new_tree)
         rows = {path: self._read(view, path, entry) for path, entry in self._to_read(repo, new_tree).items()}
         rows |= self._moved_elsewhere(view, rows)
         answers = self._answers(repo, head, rows)
@@ -164,7 +125,7 @@ class Observer:
             return (replace(top, path=f"{self._under}"),)
         return (e for e in tree.walk(repo, new, self._under) if self._is_spec(e.path))
 
-    def _moved_elsewhere(self, view: "_View", done: Mapping[str, object]) -> dict[str, _Row | None]:
+    def _moved_elsewhere(self, view: View, done: Mapping[str, object]) -> dict[str, _Row | None]:
         """Files that follow another branch or repository, read again where that has moved."""
         return {
             path: self._read(view, path, tree.lookup(view.repo, view.tree, path))
@@ -182,7 +143,7 @@ class Observer:
         except SourceUnavailableError:
             return False  # the commit resolved before stays until the other side answers again
 
-    def _read(self, view: "_View", path: str, entry: tree.Entry | None) -> _Row | None:
+    def _read(self, view: View, path: str, entry: tree.Entry | None) -> _Row | None:
         if entry is None:
             return None
         if entry.mode not in (tree.FILE, tree.EXECUTABLE):
@@ -202,7 +163,7 @@ class Observer:
         commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
         return _Row(replace(read, specs={}), tuple(sorted(asked)), commits)
 
-    def _code(self, view: "_View", source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
+    def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:
             return Code(None, "no pull step brings it from git")
         if source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}:
@@ -363,66 +324,6 @@ CUT_TEXT = "cut"
 
 def _answer(text: str | None) -> history.Answer:
     return history.CUT if text == CUT_TEXT else text
-
-
-class Texts(Mapping[str, Mapping[str, Json]]):
-    """Effective specs by digest, parsed when asked for."""
-
-    def __init__(self, texts: Mapping[str, bytes]) -> None:
-        self.texts = texts
-
-    def __getitem__(self, key: str) -> Mapping[str, Json]:
-        found: Mapping[str, Json] = json.loads(self.texts[key])
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.texts)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-class _View:
-    """The tree of one commit, each code path looked up and read once."""
-
-    def __init__(self, repo: Repository, tree_id: str) -> None:
-        self.repo = repo
-        self.tree = tree_id
-        self._read: dict[str, bytes | None] = {}
-        self._flows: dict[tuple[str, str], tuple[FlowFacts | EntrypointProblem, set[str]]] = {}
-        self._others: dict[Elsewhere, _View] = {}
-
-    def at(self, place: Elsewhere) -> "_View":
-        """The tree of a commit elsewhere. Raises SourceUnavailableError."""
-        if place not in self._others:
-            repo = Repository.open(Path(place.git_dir), trust_owner=True)
-            self._others[place] = _View(repo, repo.commit(place.commit).tree)
-        return self._others[place]
-
-    def flow(self, entrypoint: str, root: str, asked: set[str]) -> FlowFacts | EntrypointProblem:
-        """The facts of an entrypoint, read once; the code paths that were asked for are noted in `asked`."""
-        key = (entrypoint, root)
-        if key not in self._flows:
-            paths: set[str] = set()
-            self._flows[key] = (read_flow(entrypoint, lambda path: self._code(path, paths), root=root), paths)
-        facts, paths = self._flows[key]
-        asked |= paths
-        return facts
-
-    def _code(self, path: str, asked: set[str]) -> bytes | None:
-        """A regular file's bytes, or None."""
-        asked.add(path)
-        if path not in self._read:
-            entry = tree.lookup(self.repo, self.tree, path)
-            regular = entry is not None and entry.mode in (tree.FILE, tree.EXECUTABLE)
-            self._read[path] = self._blob(entry.id) if entry is not None and regular else None
-        return self._read[path]
-
-    def _blob(self, name: str) -> bytes:
-        try:
-            return self.repo.blob(name, FILE_LIMIT)
-        except TooLargeError:
-            return bytes(FILE_LIMIT + 1)  # too large to be read as code, which its reader says
 
 
 def _scopes(path: str, row: _Row) -> set[Scope]:

@@ -1,6 +1,7 @@
 """What a look at git can say: the messages from daemon/reconcile to the loop."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.plan import Desired, Json
@@ -21,6 +22,30 @@ FORMAT = 1
 def stamp(specs: str, revision: str | None) -> dict[str, Json]:
     """What must be the same for what was kept to be of use."""
     return {"format": FORMAT, "specs": specs, "revision": revision}
+
+
+def still_says(kept: bytes | None, specs: str, head: str) -> bool:
+    """Whether reading `head` would say what was kept: then nothing needs to be read."""
+    said = json.loads(kept or b"{}")
+    wanted = stamp(specs, head) | {"elsewhere": False}
+    return all(said.get(key) == value for key, value in wanted.items())
+
+
+class Texts(Mapping[str, Mapping[str, Json]]):
+    """Effective specs by digest, parsed when asked for."""
+
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self.texts = texts
+
+    def __getitem__(self, key: str) -> Mapping[str, Json]:
+        found: Mapping[str, Json] = json.loads(self.texts[key])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
-import json
 import queue
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
-from reconciler.daemon.reading import stamp
+from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
@@ -101,7 +100,7 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
         looker = Looker(
             tracked,
-            lambda: shell.observe.Observer(settings.specs, shell.observe.words(), mirrors.ours, mirrors.resolve),
+            lambda: shell.observe.Observer(settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve),
             inbox.put,
             Kept(state.log, settings.specs),
             ledger.observed.revision,
@@ -124,9 +123,7 @@ class Kept:
     def still_says(self, head: str) -> bool:
         """Whether reading `head` would say what was kept: then nothing needs to be read."""
         with contextlib.closing(Reader.open(self._log)) as reader:
-            said = json.loads(reader.cache_get(CACHE, "") or b"{}")
-        wanted = stamp(self._specs, head) | {"elsewhere": False}
-        return all(said.get(key) == value for key, value in wanted.items())
+            return still_says(reader.cache_get(CACHE, ""), self._specs, head)
 
     def items(self) -> dict[str, bytes]:
         """All of it."""

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from helpers_git import Repo
 
-from reconciler.daemon.observe import FILE_LIMIT, Elsewhere, Observer, words
+from reconciler.daemon.observe import Observer
+from reconciler.daemon.reading import Elsewhere, still_says
+from reconciler.daemon.view import FILE_LIMIT
+from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
 from reconciler.model.ids import canonical, digest
@@ -302,8 +305,8 @@ def test_what_is_kept_is_small_and_says_when_nothing_changed(repo: Repo):
     said(observer, repo)
     kept = observer.unsaved()
     assert set(kept) == {"", A}
-    assert fresh().still_says(kept[""], repo.head())
-    assert not fresh().still_says(kept[""], "0" * 40)
-    assert not fresh("other").still_says(kept[""], repo.head())
-    assert not fresh().still_says(None, repo.head())
+    assert still_says(kept[""], "specs", repo.head())
+    assert not still_says(kept[""], "specs", "0" * 40)
+    assert not still_says(kept[""], "other", repo.head())
+    assert not still_says(None, "specs", repo.head())
     assert canonical({}) == b"{}"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from reconciler.daemon.observe import FILE_LIMIT
+from reconciler.daemon.view import FILE_LIMIT
 
 FLOW = "def hello(name: str = 'x'):\n    '''Say hello.'''\n"
 

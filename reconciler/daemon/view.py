@@ -1,0 +1,55 @@
+"""The code in the tree of one commit, each file looked up and read once. Called by daemon/observe."""
+
+from pathlib import Path
+
+from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
+from reconciler.daemon.reading import Elsewhere
+from reconciler.git import tree
+from reconciler.git.objects import TooLargeError
+from reconciler.git.repository import Repository
+
+FILE_LIMIT = 1024 * 1024
+"""Bytes of a spec or code file; a larger one is a problem."""
+
+
+class View:
+    """The tree of one commit, each code path looked up and read once."""
+
+    def __init__(self, repo: Repository, tree_id: str) -> None:
+        self.repo = repo
+        self.tree = tree_id
+        self._read: dict[str, bytes | None] = {}
+        self._flows: dict[tuple[str, str], tuple[FlowFacts | EntrypointProblem, set[str]]] = {}
+        self._others: dict[Elsewhere, View] = {}
+
+    def at(self, place: Elsewhere) -> "View":
+        """The tree of a commit elsewhere. Raises SourceUnavailableError."""
+        if place not in self._others:
+            repo = Repository.open(Path(place.git_dir), trust_owner=True)
+            self._others[place] = View(repo, repo.commit(place.commit).tree)
+        return self._others[place]
+
+    def flow(self, entrypoint: str, root: str, asked: set[str]) -> FlowFacts | EntrypointProblem:
+        """The facts of an entrypoint, read once; the code paths that were asked for are noted in `asked`."""
+        key = (entrypoint, root)
+        if key not in self._flows:
+            paths: set[str] = set()
+            self._flows[key] = (read_flow(entrypoint, lambda path: self._code(path, paths), root=root), paths)
+        facts, paths = self._flows[key]
+        asked |= paths
+        return facts
+
+    def _code(self, path: str, asked: set[str]) -> bytes | None:
+        """A regular file's bytes, or None."""
+        asked.add(path)
+        if path not in self._read:
+            entry = tree.lookup(self.repo, self.tree, path)
+            regular = entry is not None and entry.mode in (tree.FILE, tree.EXECUTABLE)
+            self._read[path] = self._blob(entry.id) if entry is not None and regular else None
+        return self._read[path]
+
+    def _blob(self, name: str) -> bytes:
+        try:
+            return self.repo.blob(name, FILE_LIMIT)
+        except TooLargeError:
+            return bytes(FILE_LIMIT + 1)  # too large to be read as code, which its reader says

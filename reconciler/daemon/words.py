@@ -1,0 +1,45 @@
+"""What spec files may name, given by the plug-in folders and checked at the door. Called by daemon/observe."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler import plugins, pools, schedules, steps
+from reconciler.core.declare import CheckPool, PoolFault
+from reconciler.model.errors import UnknownWordError
+from reconciler.model.plan import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What spec files may name, given by the plug-in folders and checked at the door."""
+
+    check_step: Callable[[str, Mapping[str, Json]], Iterable[tuple[tuple[str | int, ...], str]]]
+    check_schedule: Callable[[Mapping[str, Json]], tuple[str, str] | None]
+    check_pool: CheckPool
+    pools: frozenset[str]
+
+
+def words() -> Words:
+    """The words of the plug-in folders."""
+    return Words(steps.check, _check_schedule, _check_pool, frozenset(plugins.words(pools)))
+
+
+def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
+    """Faults of a pool's type (an empty path) or of job variables for it; those without effect are notes."""
+    try:
+        pool = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
+    except UnknownWordError as error:
+        yield PoolFault((), str(error).replace("\n  ", "; "))
+        return
+    for path, message in pools.check(pool, variables):
+        yield PoolFault(path, message)
+    for name in sorted(pool.WITHOUT_EFFECT & variables.keys()):
+        yield PoolFault((name,), f"has no effect in a pool of type {kind}", note=True)
+
+
+def _check_schedule(rule: Mapping[str, Json]) -> tuple[str, str] | None:
+    try:
+        schedules.load(rule)
+    except schedules.ScheduleError as error:
+        return error.key, str(error)
+    return None
