@@ -44,7 +44,7 @@ def admit(observed: Observed, now: datetime, places: int) -> list[Fact]:
     ready = [run for run in observed.queued.values() if ready_at(run) <= now]
     if len(observed.active) < places:
         ready += observed.waiting.values()
-        ready.sort(key=lambda run: _order(observed.pools, run))
+    ready.sort(key=lambda run: _order(observed.pools, run))
     facts: list[Fact] = []
     for run in ready:
         fact = _decide(observed, run, taken, places)

@@ -32,8 +32,11 @@ class Ledger:
         self._at: datetime | None = None
         self._lost = False
 
-    def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> None:
-        """Fold facts and keep them for `flush`. Raises ChainBrokenError for one that cannot follow; then `drop`."""
+    def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> set[str]:
+        """Fold facts and keep them for `flush`; the deployments touched since the last one.
+
+        Raises ChainBrokenError for a fact that cannot follow; then `drop`.
+        """
         for fact in facts:
             event = Event(
                 self.observed.seq + 1, fact.type, fact.subject, now, self.observed.revision, fact.data(), VERSION
@@ -43,6 +46,7 @@ class Ledger:
         self._at = now
         for payload in payloads:
             self._payloads.setdefault(payload.digest, payload)
+        return self._touched.deployments
 
     def flush(self) -> list[Event]:
         """Append what was staged. Raises StoreError; then memory is what the store says, and nothing was appended."""

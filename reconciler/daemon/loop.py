@@ -5,6 +5,7 @@ append, and only then acts: answers, launches, kills. All waiting is in `_wait`;
 """
 
 import contextlib
+import json
 import logging
 import queue
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Launch, Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
+from reconciler.model.ids import canonical
 from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import ACTIVE, FINAL, Run, State
 
@@ -75,8 +77,9 @@ class Loop:
         self._unheard: list[Message] = []
         """What git said in a turn that could not be made durable: nobody would say it again."""
         self._ahead = due.look_ahead(ledger.observed)
-        self._slot_at: datetime | None = None
-        self._slots_known = False
+        due.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
+        self._dues_kept = False
+        self._agenda = due.Agenda(ledger.observed.deployments)
         self._failures = 0
         self._checkpointed = ledger.observed.seq
         self.once = False
@@ -90,6 +93,8 @@ class Loop:
         """Turn until told to stop."""
         while self._turn(self._take()):
             pass
+        self.save()
+        self._keep_dues()
 
     def _take(self) -> list[Message]:
         """The messages that are there, or the first that comes before something is due by time."""
@@ -109,15 +114,22 @@ class Loop:
         self.save()
         self._checkpoint()
         now = self._clock()
-        if not self._slots_known:
-            return 0.0
-        wakes = [w for w in (self._slot_at, admit.wake_at(self.ledger.observed, now)) if w]
+        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed, now)) if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
             if left < 0.02 or not self.inbox.empty():  # noqa: PLR2004 - a schedule takes well under 20 ms
                 break
+        else:
+            self._keep_dues(once=True)
         return max(0.0, min(left, IDLE))
+
+    def _keep_dues(self, *, once: bool = False) -> None:
+        """Keep the slots that were computed for the next start: there a crontab of thousands would take a second."""
+        if not (once and self._dues_kept):
+            self._dues_kept = True
+            with contextlib.suppress(StoreError):
+                self.ledger.store.cache_put(DUES, {"": canonical(due.known(self.ledger.observed))})
 
     def _turn(self, messages: list[Message]) -> bool:
         """Take messages in; whether to go on."""
@@ -175,12 +187,12 @@ class Loop:
 
     def _undo(self) -> None:
         """Nothing of this turn happened."""
-        self._slots_known = False
         self._keep = None
         self.payloads.forget()
         with contextlib.suppress(StoreError):
             self.ledger.drop()
         self._ahead = due.look_ahead(self.ledger.observed)
+        self._agenda = due.Agenda(self.ledger.observed.deployments)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -215,8 +227,7 @@ class Loop:
     def stage(self, facts: list[Fact], now: datetime) -> None:
         """Fold facts with the payloads they name; durable at the end of the turn."""
         if facts:
-            self.ledger.stage(facts, now, self.payloads.new())
-            self._slots_known = False
+            self._agenda.touch(self.ledger.stage(facts, now, self.payloads.new()))
 
     # --- git ---------------------------------------------------------------------------------------------------
 
@@ -277,11 +288,12 @@ class Loop:
     # --- runs --------------------------------------------------------------------------------------------------
 
     def _slots(self, now: datetime) -> None:
-        if self._slots_known and (self._slot_at is None or now < self._slot_at):
+        ripe = self._agenda.ripe(now)
+        if not ripe:
             return
-        found = due.due(self.ledger.observed, now, self.payloads.parameters)
+        found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe)
         self.stage(list(found.facts), now)
-        self._slot_at, self._slots_known = found.wake_at, True
+        self._agenda.learn(found.wakes)
         if found.facts:
             self._ahead = due.look_ahead(self.ledger.observed)
 
@@ -289,19 +301,15 @@ class Loop:
         observed = self.ledger.observed
         if not observed.runs:
             return
-        known = self._slots_known
         self.stage(admit.late(observed, now), now)
         self.stage(admit.admit(observed, now, self._places), now)
-        self._slots_known = known
 
     def _reported(self, message: Report, now: datetime) -> None:
         run = self.ledger.observed.runs.get(message.run)
         if run is None:
             return
-        known = self._slots_known
         facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
         self.stage(facts, now)
-        self._slots_known = known
 
     def _act(self, events: list[Event]) -> None:
         """Carry out what is durable now; each act is safe to ask twice."""
@@ -354,6 +362,8 @@ class Loop:
 
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
+DUES = "dues"
+"""The kind under which next slots are cached in the store."""
 
 TOLD = 10
 """Problems of a revision that the daemon's output names one by one."""

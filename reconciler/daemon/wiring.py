@@ -64,7 +64,6 @@ class Daemon:
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
-            self.loop.save()
             self.store.close()
             self.lock.release()
 

@@ -186,9 +186,10 @@ class Observed:
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""
-        for group in (self.runs, self.active, self.queued, self.waiting):
+        for group in (self.active, self.queued, self.waiting):
             group.pop(run.id, None)
         if run.final:
+            self.runs.pop(run.id, None)
             return
         self.runs[run.id] = run
         if run.state is State.AWAITING_CONCURRENCY_SLOT:
