@@ -16,7 +16,7 @@ from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Json, Problem, Source
-from reconciler.model.spec import DeploymentSpec
+from reconciler.model.spec import DeploymentSpec, name_fault
 
 Path = tuple[str | int, ...]
 DEFAULT_POOL = "process"
@@ -168,6 +168,9 @@ class _Reading:
         flow_name = facts.name if facts and (known or not spec.flow_name) else spec.flow_name
         if flow_name is None:
             self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
+            return None
+        if fault := name_fault(flow_name):
+            self._problem(("entrypoint",), f"the flow's name in the code, {flow_name[:40]!r}, {fault}")
             return None
         if facts and known and spec.flow_name and spec.flow_name != facts.name:
             self._problem(
