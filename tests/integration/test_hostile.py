@@ -1,0 +1,42 @@
+"""What a commit or a run can do to the daemon that serves it: nothing."""
+
+import os
+
+import pytest
+from helpers_daemon import Daemon, answer, command, until
+from helpers_git import Repo
+
+SPEC = 'deployments:\n  - {name: main, entrypoint: "f.py:f"}\n'
+FORGES = """
+import os, pathlib
+def f(lines: list[str], times: int = 1, last: str = ""):
+    here = pathlib.Path.cwd()
+    while not (here / "order.json").exists():
+        here = here.parent
+    with (here / "journal.jsonl").open("a") as journal:
+        for _ in range(times):
+            journal.writelines(line + "\\n" for line in lines)
+        journal.write(last + "\\n")
+    os._exit(0)
+"""
+
+
+@pytest.fixture
+def repo(tmp_path):
+    made = Repo(tmp_path / "repo")
+    made.commit({"specs/a.yaml": SPEC, "f.py": FORGES})
+    return made
+
+
+def test_a_spec_whose_file_name_is_no_text_is_deployed(repo):
+    revision = repo.commit({os.fsdecode(b"specs/odd\xff.yaml"): SPEC.replace("main", "odd")})
+    with Daemon(repo) as daemon:
+        daemon.applied(revision)
+        later = repo.commit({"x": "1"})
+        daemon.applied(later)
+        assert {row["deployment"] for row in answer(repo.path, "status")} == {"f/main", "f/odd"}
+        assert daemon.stop() == 0
+    with Daemon(repo):
+        until(
+            lambda: command(repo.path, "suspend", "f/odd", "--reason", "x").returncode == 0, "it does not serve again"
+        )
