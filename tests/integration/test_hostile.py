@@ -1,5 +1,6 @@
 """What a commit or a run can do to the daemon that serves it: nothing."""
 
+import json
 import os
 
 import pytest
@@ -28,6 +29,12 @@ def repo(tmp_path):
     return made
 
 
+def ended(path, *parameters):
+    run = command(path, "run", "f/main", *parameters).stdout.strip()
+    until(lambda: answer(path, "show", run)["finished_at"], "the run does not end")
+    return answer(path, "show", run)["state"]
+
+
 def test_a_spec_whose_file_name_is_no_text_is_deployed(repo):
     revision = repo.commit({os.fsdecode(b"specs/odd\xff.yaml"): SPEC.replace("main", "odd")})
     with Daemon(repo) as daemon:
@@ -40,3 +47,12 @@ def test_a_spec_whose_file_name_is_no_text_is_deployed(repo):
         until(
             lambda: command(repo.path, "suspend", "f/odd", "--reason", "x").returncode == 0, "it does not serve again"
         )
+
+
+def test_a_run_cannot_stay_for_ever_nor_hold_up_the_others_by_what_it_writes(repo):
+    final = '{"attempt":1,"fact":"completed","at":1,"result":%s}'
+    step = json.dumps([json.dumps({"attempt": 1, "fact": "step", "at": 1, "step": "x"})] * 100)
+    with Daemon(repo):
+        assert ended(repo.path, "-p", f"lines={json.dumps([final % '1e999'])}") == "Crashed"
+        assert ended(repo.path, "-p", f"lines={step}", "-p", f"last={final % 1}") == "Completed"
+        assert ended(repo.path, "-p", f"lines={step}", "-p", "times=1000", "-p", f"last={final % 1}") == "Crashed"
