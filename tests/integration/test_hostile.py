@@ -7,6 +7,10 @@ import pytest
 from helpers_daemon import Daemon, answer, command, until
 from helpers_git import Repo
 
+from reconciler.daemon import client
+from reconciler.daemon.state_dir import StateDir
+from reconciler.model.errors import InvalidRequestError, ReconcilerError
+
 SPEC = 'deployments:\n  - {name: main, entrypoint: "f.py:f"}\n'
 FORGES = """
 import os, pathlib
@@ -56,3 +60,15 @@ def test_a_run_cannot_stay_for_ever_nor_hold_up_the_others_by_what_it_writes(rep
         assert ended(repo.path, "-p", f"lines={json.dumps([final % '1e999'])}") == "Crashed"
         assert ended(repo.path, "-p", f"lines={step}", "-p", f"last={final % 1}") == "Completed"
         assert ended(repo.path, "-p", f"lines={step}", "-p", "times=1000", "-p", f"last={final % 1}") == "Crashed"
+
+
+ODD = ({"name": 5}, {"name": "a\nb"}, {"tags": 5}, {"tags": {"a": 1}}, {"due": "soon"}, {"due": 5})
+
+
+def test_a_request_of_wrong_types_is_refused_at_the_door(repo):
+    state = StateDir(repo.path / ".git/reconciler")
+    with Daemon(repo):
+        for odd in ODD:
+            with pytest.raises(ReconcilerError) as refused:
+                client.ask(state, "run", {"deployment": "f/main", "key": "k", **odd})
+            assert refused.value.reason == InvalidRequestError.reason, odd
