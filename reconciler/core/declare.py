@@ -213,7 +213,8 @@ class _Reading:
         if code.flow is None:
             self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
             return None
-        start = "/".join(p for p in (root or "", self._spec.path or "") if p.strip("./"))
+        path = self._spec.path or ""
+        start = path if path.startswith("/") else "/".join(p for p in (root, path) if p)
         found = code.flow(self._spec.entrypoint, start)
         if isinstance(found, EntrypointProblem):
             self._problem(("entrypoint",), f"{found.message}: {found.hint}" if found.hint else found.message)

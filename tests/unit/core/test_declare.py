@@ -81,6 +81,11 @@ PROBLEMS = {
     "another flow name": ("f.py:main", "flow_name: other", "deployments[0].flow_name", "contradicts the code"),
     "no such file": ("no.py:main", "", "deployments[0].entrypoint", "no.py"),
     "a name in the code that is none": ("slash.py:main", "", "deployments[0].entrypoint", "must not contain"),
+    "a path that leads out": ("f.py:main", "path: ../..", "deployments[0].entrypoint", "not a folder of this"),
+    "an absolute path below a folder": (
+        "f.py:main", "path: /app\npull: [{git_clone: {}}, {set_working_directory: {directory: app}}]",
+        "deployments[0].entrypoint", "not a folder of this",
+    ),
     "no such function": ("f.py:other", "", "deployments[0].entrypoint", "other"),
     "a wrong default": ("f.py:main", "parameters: {n: text}", "deployments[0].parameters.n", "n"),
     "an unknown parameter": ("f.py:main", "parameters: {zz: 1}", "deployments[0].parameters.zz", "zz"),
