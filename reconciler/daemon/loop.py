@@ -278,7 +278,7 @@ class Loop:
             gone = [path for path, text in keep.rows.items() if not text]
             self.ledger.store.cache_put(CACHE, {path: text for path, text in keep.rows.items() if text})
             self.ledger.store.cache_delete(CACHE, gone)
-        except StoreError as error:
+        except ReconcilerError as error:  # a name that no column holds, too: a cache must not end the daemon
             log.warning("what was read of git is not kept for the next start: %s", error)
         else:
             self.settled(keep.desired.revision)

@@ -52,6 +52,9 @@ SIDE_LIMIT = 4 * 1024 * 1024
 MOST_FACTS = 200
 """Steps and such of one attempt that are reported; a run may write any number."""
 
+JOURNAL_LIMIT = 4 * 1024 * 1024
+"""Bytes of a journal that are read; a run that writes more is not believed, and the other runs do not wait for it."""
+
 FINALS = {"completed", "failed", "timed_out"}
 
 
@@ -238,10 +241,10 @@ class Supervisor:
     def _read(self, watched: _Watched, now: float) -> bool:
         """Take in what the journal says; whether the flow began meanwhile."""
         began = False
-        while True:
+        while watched.offset < JOURNAL_LIMIT:
             read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
             if read.offset == watched.offset:
-                return began
+                break
             watched.offset = read.offset
             for fact in read.facts:
                 if fact["fact"] in FINALS:
@@ -250,6 +253,7 @@ class Supervisor:
                     watched.facts.append(fact)
                 if fact["fact"] == "running" and watched.running_since is None:
                     watched.running_since, began = now, True
+        return began
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from re import fullmatch
+from re import fullmatch, search
 from typing import Any, ClassVar
 
 from reconciler.model.errors import StepError
@@ -49,6 +49,8 @@ class GitClone(Step):
             and not fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.commit_sha)
         ):
             yield "commit_sha", "a commit's full id: 40 (or 64) hex digits in lower case"
+        if search(r"://[^/\s@{]*:[^/\s@{]+@", self.repository):
+            yield "repository", "an address may not hold a password: keep credentials out of the repository"
         if self.clone_directory_name is not None and not _inside(self.clone_directory_name):
             yield "clone_directory_name", "the name of a folder below the run's own: no '..', no leading '/'"
         for directory in self.directories or ():
