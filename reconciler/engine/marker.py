@@ -59,6 +59,12 @@ def alive(who: Identity) -> bool:
     return found.parent == who.keeper if found.dead else True
 
 
+def running(who: Identity) -> bool:
+    """Whether that very process runs: a zombie, whose keeper may have recorded its end by now, does not."""
+    found = _stat(who.pid) if who.pid > 0 and who.boot == boot_id() else None
+    return found is not None and not found.dead and found.started == who.started
+
+
 class _Stat(NamedTuple):
     dead: bool
     parent: int
