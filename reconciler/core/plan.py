@@ -197,7 +197,7 @@ def facts(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, 
         if observed.refused and observed.refused["revision"] == plan.revision:
             return []
         return [RevisionRefused(revision=plan.revision, reason=plan.refused.reason, prunes=plan.refused.prunes)]
-    if observed.revision == plan.revision and plan.empty and not _repaired(desired, observed):
+    if observed.revision == plan.revision and plan.empty and not observed.refused and not _repaired(desired, observed):
         return []
     found: list[Fact] = []
     if desired.rewound_from:
