@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from re import fullmatch
+from re import fullmatch, match
 from typing import Any, ClassVar
 
 from reconciler.model.errors import StepError
 from reconciler.steps import Context, Step
+
+
+_WITH_CREDENTIALS = r"https?://[^/\s]*@|[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s]*@"
+"""A name or password in a URL; `ssh://git@host` holds neither secret nor person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class GitClone(Step):
             yield "credentials", "either access_token or credentials, not both"
         if self.include_submodules:
             yield "include_submodules", "submodules are not laid out yet: leave it out"
+        if match(_WITH_CREDENTIALS, self.repository):
+            yield "repository", "an address may not hold a user name or password: keep credentials out of the repository"
         if self.branch and self.branch.startswith("-"):
             yield "branch", "a branch's name does not start with '-'"
         if (
