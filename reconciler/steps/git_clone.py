@@ -46,7 +46,10 @@ class GitClone(Step):
         if self.include_submodules:
             yield "include_submodules", "submodules are not laid out yet: leave it out"
         if match(_WITH_CREDENTIALS, self.repository):
-            yield "repository", "an address may not hold a user name or password: keep credentials out of the repository"
+            yield (
+                "repository",
+                "an address may not hold a user name or password: keep credentials out of the repository",
+            )
         if self.branch and self.branch.startswith("-"):
             yield "branch", "a branch's name does not start with '-'"
         if (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers_acceptance import ask, ended, output, processes, restart, spec, start, status
+from helpers_acceptance import ask, ended, output, processes, restart, spec, start, state_root, status
 from helpers_daemon import Daemon, command, environment, until
 from helpers_git import Repo
 
@@ -181,6 +181,9 @@ def test_the_daemon_says_it_without_a_traceback_forged_lines_or_a_secret(batch):
     assert not [line for line in said.splitlines() if line.startswith("WARNING forged")]
     shown = said + command(batch.repo.path, "plan").stdout + command(batch.repo.path, "events", "--json").stdout
     assert "t0psecret" not in shown
+    files = [p for p in state_root(batch.repo).rglob("*") if p.is_file() and "work" not in p.parts]
+    files = [p for p in files if "copies" not in p.parts]  # the source itself, as committed
+    assert [p for p in files if b"t0psecret" in p.read_bytes()] == []
 
 
 def test_validate_and_a_daemon_killed_with_it_all_say_the_same(batch, told):

@@ -61,7 +61,7 @@ def test_every_move_in_a_normal_repository(tmp_path):
         for words in (["pack-refs", "--all"], ["gc", "-q", "--prune=now"], ["pack-refs", "--all", "--prune"]):
             seq = ask(repo.path, "verify")["events"]
             repo.git(*words)
-            head = repo.commit({"f.py": flow(words[0] + str(seq)).replace("return ", "return '") .rstrip() + "'\n"})
+            head = repo.commit({"f.py": flow(words[0] + str(seq)).replace("return ", "return '").rstrip() + "'\n"})
             at(daemon, head)
             assert [e["type"] for e in events(repo.path)[seq:]] == ["RevisionApplied"]
         result = ended(repo.path, start(repo.path, "f/a"))
@@ -218,6 +218,19 @@ def test_a_remote_is_tracked_and_the_work_tree_left_alone(remote, tmp_path):
         up.git("branch", "-q", "-D", "main")
         until(lambda: len(events(here.path, "SourceLost")) == 2)
         assert status(here.path).keys() == {"f/a"}
+
+
+def test_credentials_in_a_remotes_url_are_never_told(remote):
+    _, here = remote
+    here.git("remote", "set-url", "origin", "https://me:t0psecret@127.0.0.1:9/x.git")
+    with Daemon(here, "--remote", "origin", "--interval", "200ms") as daemon:
+        (lost,) = until(lambda: events(here.path, "SourceLost"))
+        assert "127.0.0.1" in lost["data"]["reason"]
+        shown = daemon.output.read_text() + command(here.path, "events", "--json").stdout
+        shown += command(here.path, "status").stdout + command(here.path, "plan").stderr
+        assert "t0psecret" not in shown
+        holding = [p for p in state_root(here).rglob("*") if p.is_file() and b"t0psecret" in p.read_bytes()]
+        assert holding == []
 
 
 def test_a_deleted_branch_prunes_nothing_and_comes_back(tmp_path):

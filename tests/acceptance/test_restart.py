@@ -91,7 +91,7 @@ def test_killed_at_random_moments_under_load(tmp_path, seed):
     asked: dict[str, str] = {}
     children: list[tuple[str, subprocess.CompletedProcess[str]]] = []
     with Daemon(repo) as daemon:
-        for round_number in range(4):
+        for round_number in range(3):
             for n in range(3):
                 key = f"{round_number}-{n}"
                 children.append((key, command(repo.path, "run", "witness/manual", "--key", key)))
@@ -107,12 +107,12 @@ def test_killed_at_random_moments_under_load(tmp_path, seed):
                 asked[key] = done.stdout.strip()
                 again = command(repo.path, "run", "witness/manual", "--key", key)
                 assert again.stdout.strip() == asked[key]
-        assert len(asked) == 12
+        assert len(asked) == 9
         quiet = FLOWS.replace("return", "return ")
         daemon.applied(repo.commit({"f.py": quiet, "specs/a.yaml": specs({"name": "manual", "entrypoint": "f.py:witness"},
                                                                          {"name": "a", "entrypoint": "f.py:chatty"})}))  # fmt: skip
         runs = [ended(repo.path, row["id"]) for row in ask(repo.path, "runs")]
-        assert {r["state"] for r in runs} <= {"Completed", "Cancelled", "Crashed"}
+        assert {r["state"] for r in runs} <= {"Completed", "Cancelled"}
         assert all(r["state"] == "Completed" for r in runs if r["id"] in asked.values())
         counted = Counter((tmp_path / "side").read_text().splitlines())
         assert max(counted.values()) == 1, counted.most_common(3)
@@ -149,7 +149,9 @@ def test_a_full_disk_is_said_and_survived(tmp_path, small):
     (repo.path / ".git/reconciler").symlink_to(state)
     state.mkdir(mode=0o700)
     with Daemon(repo) as daemon:
-        assert ended(repo.path, start(repo.path, "witness/manual", "-p", f"side={tmp_path}/own"))["state"] == "Completed"
+        assert (
+            ended(repo.path, start(repo.path, "witness/manual", "-p", f"side={tmp_path}/own"))["state"] == "Completed"
+        )
         with (small / "filler").open("wb", buffering=0) as filler:
             try:
                 while True:
@@ -165,8 +167,10 @@ def test_a_full_disk_is_said_and_survived(tmp_path, small):
         assert daemon.process.poll() is None
         (small / "filler").unlink()
         run = until(
-            lambda: (d := command(repo.path, "run", "witness/manual", "--key", "after")).returncode == 0
-            and d.stdout.strip()
+            lambda: (
+                (d := command(repo.path, "run", "witness/manual", "--key", "after")).returncode == 0
+                and d.stdout.strip()
+            )
         )
         assert ended(repo.path, run)["state"] == "Completed"
         assert ask(repo.path, "verify")["problems"] == []

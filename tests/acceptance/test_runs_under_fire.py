@@ -13,7 +13,20 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers_acceptance import ask, begin, ended, events, in_state, output, processes, restart, specs, start, state_root, status
+from helpers_acceptance import (
+    ask,
+    begin,
+    ended,
+    events,
+    in_state,
+    output,
+    processes,
+    restart,
+    specs,
+    start,
+    state_root,
+    status,
+)
 from helpers_daemon import Daemon, command, environment, until
 from helpers_git import ENVIRONMENT, Repo
 
