@@ -1,4 +1,4 @@
-"""What the acceptance tests share: specs in a line, reading verbs without a process of their own, flows that witness."""
+"""What the acceptance tests share: specs in a line, reading verbs without a process of their own."""
 
 import json
 import os
@@ -79,17 +79,14 @@ def output(path: Path, run: str) -> str:
 
 def processes(marker: str) -> list[int]:
     """The pids of living processes whose command line, environment or working directory names `marker`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and _names(entry, marker.encode()):
-            found.append(int(entry.name))
-    return found
+    others = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid())
+    return [int(entry.name) for entry in others if _names(entry, marker.encode())]
 
 
 def _names(entry: Path, marker: bytes) -> bool:
     try:
         words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        place = os.fsencode(os.readlink(entry / "cwd"))
+        place = os.fsencode((entry / "cwd").readlink())
     except OSError:
         return False
     return marker in words or marker in place

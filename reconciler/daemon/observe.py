@@ -103,7 +103,7 @@ class Observer:
         return path == ROOT_FILE or (inside and "/." not in f"/{path}")
 
     def _stands_for_specs(self, entry: tree.Entry) -> bool:
-        """Whether a link or submodule lies where a folder of specs could: it is told, lest its specs seem to be gone."""
+        """Whether a link or submodule lies where a folder of specs could: its specs are not simply gone."""
         name = entry.path.rpartition("/")[2]
         elsewhere = entry.mode in (tree.SYMLINK, tree.GITLINK)
         return elsewhere and entry.path.startswith(self._inside) and "." not in name and "/." not in f"/{entry.path}"

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from reconciler.model.errors import StepError
 from reconciler.steps import Context, Step
 
-
 _WITH_CREDENTIALS = r"https?://[^/\s]*@|[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s]*@"
 """A name or password in a URL; `ssh://git@host` holds neither secret nor person."""
 

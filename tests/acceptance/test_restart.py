@@ -108,9 +108,8 @@ def test_killed_at_random_moments_under_load(tmp_path, seed):
                 again = command(repo.path, "run", "witness/manual", "--key", key)
                 assert again.stdout.strip() == asked[key]
         assert len(asked) == 9
-        quiet = FLOWS.replace("return", "return ")
-        daemon.applied(repo.commit({"f.py": quiet, "specs/a.yaml": specs({"name": "manual", "entrypoint": "f.py:witness"},
-                                                                         {"name": "a", "entrypoint": "f.py:chatty"})}))  # fmt: skip
+        manual, chatty = ({"name": n, "entrypoint": f"f.py:{f}"} for n, f in (("manual", "witness"), ("a", "chatty")))
+        daemon.applied(repo.commit({"specs/a.yaml": specs(manual, chatty)}))  # no more slots
         runs = [ended(repo.path, row["id"]) for row in ask(repo.path, "runs")]
         assert {r["state"] for r in runs} <= {"Completed", "Cancelled"}
         assert all(r["state"] == "Completed" for r in runs if r["id"] in asked.values())

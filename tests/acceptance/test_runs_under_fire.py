@@ -156,7 +156,8 @@ def test_a_run_is_laid_out_at_the_commit_it_names(path, deployment, value):
     run = ended(path, start(path, deployment))
     assert (run["state"], run["result"] and run["result"]["value"]) == ("Completed", value), run["reason"]
     assert run["commit"] == run["source_commit"]
-    assert run["tree"] and not run["git_present"]
+    assert run["tree"]
+    assert not run["git_present"]
 
 
 def test_directories_lay_out_the_scope_only(path):
@@ -192,7 +193,8 @@ def test_retries_timeout_and_a_traceback_of_the_users_own(path, tmp_path):
     error = ended(path, start(path, "broken/a"))["error"]
     lines = error["traceback"].splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert "flows.py" in lines[1] and "in broken" in lines[1]
+    assert "flows.py" in lines[1]
+    assert "in broken" in lines[1]
     frames = [line for line in lines if line.startswith("  File")]
     assert [frame.partition("/work/")[2].partition('"')[0] for frame in frames] == ["flows.py", "flows.py"]
 
