@@ -8,7 +8,17 @@ from typing import Any
 import click
 
 from reconciler.cli._place import Place, settings_of
+from reconciler.cli._print import plain
 from reconciler.daemon import state_dir, wiring
+
+
+class _Lines(logging.Formatter):
+    """A record is one line: a file's name in a message can forge no other, nor reach the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        """The line; a traceback of ours follows it untouched."""
+        record.message = plain(record.message)
+        return super().formatMessage(record)
 
 
 @click.command("serve")
@@ -27,11 +37,9 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
 
     Stops on SIGTERM within 5 s and leaves runs alive; the next daemon takes them up again.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[output], level=logging.DEBUG if verbose else logging.INFO)
     place = Place.of(obj)
     settings = settings_of(place, flags)
     state = state_dir.prepare(place.state_root, allow_network_fs=settings.allow_network_fs)

@@ -74,6 +74,8 @@ class Loop:
         self._places = places
         self._read: Read | None = None
         self._keep: Read | None = None
+        self._told: list[Plan] = []
+        """Plans staged in this turn: said in the daemon's output once they are durable."""
         self._unheard: list[Message] = []
         """What git said in a turn that could not be made durable: nobody would say it again."""
         self._ahead = due.look_ahead(ledger.observed)
@@ -152,6 +154,8 @@ class Loop:
             log.exception("a turn of the loop failed")
             return self._apart(error, messages)
         self._failures = 0
+        while self._told:
+            _tell(self._told.pop(0))
         for answer, value in answers:
             answer.set_result(value)
         self._act(events)
@@ -261,7 +265,7 @@ class Loop:
         if facts:
             self.stage(facts, now)
             self._ahead = due.look_ahead(self.ledger.observed)
-            _tell(made)
+            self._told.append(made)
         if not made.refused:
             self._keep = self._read
 

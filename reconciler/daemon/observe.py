@@ -102,6 +102,12 @@ class Observer:
         inside = path.startswith(self._inside) and path.endswith((".yaml", ".yml"))
         return path == ROOT_FILE or (inside and "/." not in f"/{path}")
 
+    def _stands_for_specs(self, entry: tree.Entry) -> bool:
+        """Whether a link or submodule lies where a folder of specs could: its specs are not simply gone."""
+        name = entry.path.rpartition("/")[2]
+        elsewhere = entry.mode in (tree.SYMLINK, tree.GITLINK)
+        return elsewhere and entry.path.startswith(self._inside) and "." not in name and "/." not in f"/{entry.path}"
+
     def _to_read(self, repo: Repository, new: str) -> dict[str, tree.Entry | None]:
         """Spec files that differ from what was read, and those whose code does."""
         if self._tree is None:
@@ -111,7 +117,8 @@ class Observer:
         # What was refused for another file's sake is read again, as its specs were never applied and kept.
         found, again = {}, set(self._all.refused())
         for path, _before, after in tree.diff(repo, self._tree, new):
-            if self._is_spec(path) or path == self._under:
+            stands = after is not None and self._stands_for_specs(after)
+            if self._is_spec(path) or path == self._under or stands or path in self._rows:
                 found[path] = after
             again |= self._by_code.get(path, set())
         again |= self._unread
@@ -123,7 +130,7 @@ class Observer:
             return ()
         if top.mode != tree.DIRECTORY:
             return (replace(top, path=f"{self._under}"),)
-        return (e for e in tree.walk(repo, new, self._under) if self._is_spec(e.path))
+        return (e for e in tree.walk(repo, new, self._under) if self._is_spec(e.path) or self._stands_for_specs(e))
 
     def _moved_elsewhere(self, view: View, done: Mapping[str, object]) -> dict[str, _Row | None]:
         """Files that follow another branch or repository, read again where that has moved."""

@@ -1,7 +1,7 @@
 """Takes a working copy that was prepared ahead, or lays one out now. Called by git_clone, through the pull.
 
 A prepared copy is `<folder>/<name>/` and its manifest `<folder>/<name>.json`:
-`{"commit", "tree", "directories", "files": [[path, mode, size, mtime_ns, ino]], "links": [[path, target]], "lfs": []}`.
+`{"commit", "tree", "directories", "files": [[path, mode, size, ctime_ns, ino]], "links": [[path, target]], "lfs": []}`.
 The tree id in it was computed from the bytes that were written; that nothing was touched since is checked when it is
 taken.
 """
@@ -89,13 +89,13 @@ def _prepared(folder: Path, commit: str, directories: Sequence[str]) -> Iterator
 def untouched(root: Path, manifest: Manifest) -> bool:
     """Whether every file and link is the one that was written, unchanged since, and there is nothing else."""
     try:
-        files = {path: (mode, size, mtime, ino) for path, mode, size, mtime, ino in manifest["files"]}
+        files = {path: (mode, size, ctime, ino) for path, mode, size, ctime, ino in manifest["files"]}
         links = dict(manifest["links"])
         for path, found in _walk(str(root), ""):
             if stat.S_ISLNK(found.st_mode):
                 if links.pop(path) != os.readlink(root / path):  # noqa: PTH115 - the text, not a path
                     return False
-            elif files.pop(path) != (found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino):
+            elif files.pop(path) != (found.st_mode, found.st_size, found.st_ctime_ns, found.st_ino):
                 return False
     except (OSError, ValueError, TypeError, KeyError):
         return False

@@ -39,7 +39,7 @@ def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> No
 def failed(journal: Journal, run_dir: Path, error: BaseException, *, limit: int, reason: str | None = None) -> None:
     """The run failed: the exception's type and message, and its traceback from the user's first line on."""
     shown = "" if reason else _traceback(error)
-    record = {"type": _kind(error), "message": _message(error)[:limit], "traceback": shown[-limit:] or None}
+    record = {"type": reason or _kind(error), "message": _message(error)[:limit], "traceback": shown[-limit:] or None}
     extra = {"reason": reason} if reason else {}
     text = json.dumps(record)
     _say(shown or str(record["message"]))

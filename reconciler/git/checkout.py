@@ -42,7 +42,7 @@ class Manifest:
     directories: tuple[str, ...]
     """The scope; empty for everything."""
     files: list[tuple[str, int, int, int, int]] = field(default_factory=list)
-    """path, st_mode, size, mtime_ns, inode of each file."""
+    """path, st_mode, size, ctime_ns (which nobody can set back, as mtime can be), inode of each file."""
     links: list[tuple[str, str]] = field(default_factory=list)
     """path and target of each symlink."""
     lfs_pointers: list[str] = field(default_factory=list)
@@ -244,6 +244,6 @@ class _Copy:
             status = os.fstat(file)
         finally:
             os.close(file)
-        self.manifest.files.append((place.path, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino))
+        self.manifest.files.append((place.path, status.st_mode, status.st_size, status.st_ctime_ns, status.st_ino))
         if len(data) <= _LFS_LIMIT and data.startswith(_LFS):
             self.manifest.lfs_pointers.append(place.path)

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from re import fullmatch, search
+from re import fullmatch, match
 from typing import Any, ClassVar
 
 from reconciler.model.errors import StepError
 from reconciler.steps import Context, Step
+
+_WITH_CREDENTIALS = r"https?://[^/\s]*@|[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*:[^/\s]*@"
+"""A name or password in a URL; `ssh://git@host` holds neither secret nor person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,11 @@ class GitClone(Step):
             yield "credentials", "either access_token or credentials, not both"
         if self.include_submodules:
             yield "include_submodules", "submodules are not laid out yet: leave it out"
+        if match(_WITH_CREDENTIALS, self.repository):
+            yield (
+                "repository",
+                "an address may not hold a user name or password: keep credentials out of the repository",
+            )
         if self.branch and self.branch.startswith("-"):
             yield "branch", "a branch's name does not start with '-'"
         if (
@@ -49,8 +57,6 @@ class GitClone(Step):
             and not fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.commit_sha)
         ):
             yield "commit_sha", "a commit's full id: 40 (or 64) hex digits in lower case"
-        if search(r"://[^/\s@{]*:[^/\s@{]+@", self.repository):
-            yield "repository", "an address may not hold a password: keep credentials out of the repository"
         if self.clone_directory_name is not None and not _inside(self.clone_directory_name):
             yield "clone_directory_name", "the name of a folder below the run's own: no '..', no leading '/'"
         for directory in self.directories or ():

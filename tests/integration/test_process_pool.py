@@ -169,7 +169,7 @@ def prepared(folder: Path, name: str, flow: str) -> None:
     copy.mkdir(parents=True)
     (copy / "flow.py").write_text(flow)
     found = (copy / "flow.py").lstat()
-    files = [["flow.py", found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino]]
+    files = [["flow.py", found.st_mode, found.st_size, found.st_ctime_ns, found.st_ino]]
     manifest = {"commit": COMMIT, "tree": "d" * 40, "directories": [], "files": files, "links": [], "lfs": []}
     (folder / f"{name}.json").write_text(json.dumps(manifest))
 

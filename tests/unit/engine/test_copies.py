@@ -21,7 +21,7 @@ def prepare(folder, name="one", commit=COMMIT, directories=()):
     files = []
     for path in ("flow.py", "pkg/a.txt"):
         found = (copy / path).lstat()
-        files.append([path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ino])
+        files.append([path, found.st_mode, found.st_size, found.st_ctime_ns, found.st_ino])
     manifest = {
         "commit": commit,
         "tree": "t" * 40,

@@ -39,7 +39,7 @@ def test_the_whole_tree_is_written_verified_and_listed(tmp_path, repo):
     assert repo.git("--work-tree", str(tmp_path / "copy"), "status", "--porcelain") == ""
     for path, mode, size, mtime, inode in made.files:
         status = (tmp_path / "copy" / path).lstat()
-        assert (mode, size, mtime, inode) == (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
+        assert (mode, size, mtime, inode) == (status.st_mode, status.st_size, status.st_ctime_ns, status.st_ino)
     assert {p: bool(m & 0o100) for p, m, *_ in made.files}["run.sh"]
     assert made.links == [("pkg/link", "../x/c")]
     assert made.lfs_pointers == ["lfs.bin"]
@@ -89,7 +89,7 @@ def test_prepared_copies_are_private_and_have_a_manifest_beside_them(tmp_path, r
     assert manifest.keys() == {"commit", "tree", "directories", "files", "links", "lfs", "submodules"}
     path, mode, size, mtime, inode = next(f for f in manifest["files"] if f[0] == "é\n")
     status = (first / path).lstat()
-    assert (mode, size, mtime, inode) == (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
+    assert (mode, size, mtime, inode) == (status.st_mode, status.st_size, status.st_ctime_ns, status.st_ino)
     assert first.stat().st_mode & 0o077 == 0
     assert (first / "x/c").stat().st_ino != (second / "x/c").stat().st_ino
 
