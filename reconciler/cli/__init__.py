@@ -66,7 +66,7 @@ def main() -> None:
     """Run the command; every error of ours is one message and its exit code."""
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.ClickException as error:
         error.show()

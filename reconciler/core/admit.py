@@ -84,9 +84,10 @@ def _decide(observed: Observed, run: Run, taken: _Taken, places: int) -> Fact | 
         taken.take(run)
         return RunMoved(run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason="a slot is free")
     deployment = observed.deployments.get(run.deployment)
-    if wait.startswith("deployment") and deployment is not None and deployment.collision == "CANCEL_NEW":
+    new = run.state in {State.SCHEDULED, State.LATE}
+    if new and wait.startswith("deployment") and deployment is not None and deployment.collision == "CANCEL_NEW":
         return RunMoved(run=run.id, state=State.CANCELLED, attempt=run.attempt, reason=f"CANCEL_NEW: {wait}")
-    if run.state is not State.AWAITING_CONCURRENCY_SLOT:
+    if run.state is not State.AWAITING_CONCURRENCY_SLOT or run.reason != wait:
         return RunMoved(run=run.id, state=State.AWAITING_CONCURRENCY_SLOT, attempt=run.attempt, reason=wait)
     return None
 

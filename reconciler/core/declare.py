@@ -16,7 +16,7 @@ from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Json, Problem, Source
-from reconciler.model.spec import DeploymentSpec
+from reconciler.model.spec import DeploymentSpec, name_fault
 
 Path = tuple[str | int, ...]
 DEFAULT_POOL = "process"
@@ -169,6 +169,9 @@ class _Reading:
         if flow_name is None:
             self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
             return None
+        if fault := name_fault(flow_name):
+            self._problem(("entrypoint",), f"the flow's name in the code, {flow_name[:40]!r}, {fault}")
+            return None
         if facts and known and spec.flow_name and spec.flow_name != facts.name:
             self._problem(
                 ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
@@ -210,7 +213,8 @@ class _Reading:
         if code.flow is None:
             self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
             return None
-        start = "/".join(p for p in (root or "", self._spec.path or "") if p.strip("./"))
+        path = self._spec.path or ""
+        start = path if path.startswith("/") else "/".join(p for p in (root, path) if p)
         found = code.flow(self._spec.entrypoint, start)
         if isinstance(found, EntrypointProblem):
             self._problem(("entrypoint",), f"{found.message}: {found.hint}" if found.hint else found.message)

@@ -6,7 +6,7 @@ a newly added file is broken nothing is pruned at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reconciler.core.diff import diff
 from reconciler.model.events import (
@@ -52,34 +52,63 @@ class Policy:
     """`accept` or `refuse` a revision that does not descend from the applied one."""
 
 
+@dataclass(slots=True)
+class _Compared:
+    """Every deployment on either side, sorted by what became of it in one pass over ten thousand."""
+
+    new: list[Declared] = field(default_factory=list)
+    written: list[tuple[Declared, Deployment]] = field(default_factory=list)
+    missing: list[Deployment] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    """Same spec, another source commit."""
+    own: dict[str, Source] = field(default_factory=dict)
+    """The new sources of those of `moved` that do not follow the whole repository."""
+    spec_commits: dict[str, str | None] = field(default_factory=dict)
+    """Files whose newest change is another commit than the applied one."""
+
+
+def _compare(desired: Desired, observed: Observed) -> _Compared:
+    found = _Compared()
+    declared_as, whole, applied_whole = desired.deployments, desired.whole_commit, observed.whole_commit
+    whole_moved = whole != applied_whole
+    for name, known in observed.deployments.items():
+        declared = declared_as.get(name)
+        if declared is None:
+            found.missing.append(known)
+            continue
+        if declared.spec_commit != known.spec_commit:
+            found.spec_commits[declared.file] = declared.spec_commit
+        before, after = known.source, declared.source
+        if declared.digest != known.digest or declared.file != known.file:
+            found.written.append((declared, known))
+        elif before.kind is SourceKind.WHOLE and after.kind is SourceKind.WHOLE:
+            if whole_moved if before.commit is None else before.commit != whole:
+                found.moved.append(name)
+        elif before != after:
+            found.moved.append(name)
+            found.own[name] = after
+    found.new = [declared_as[name] for name in declared_as.keys() - observed.deployments.keys()]
+    return found
+
+
 def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
-    changes = _written(desired, observed)
-    missing = [d for n, d in observed.deployments.items() if n not in desired.deployments]
+    found = _compare(desired, observed)
     new_and_broken = desired.broken - {d.file for d in observed.deployments.values()} if desired.broken else ()
-    held = {d.name for d in missing if new_and_broken or d.file in desired.broken}
-    prunes = [d.name for d in missing if d.name not in held]
-    changes += [_prune(observed.deployments[name], observed) for name in prunes]
+    held = [d for d in found.missing if new_and_broken or d.file in desired.broken]
+    prunes = [d for d in found.missing if d not in held] if held else found.missing
+    changes = [_create(desired, declared) for declared in found.new]
+    changes += [_update(desired, declared, known) for declared, known in found.written]
+    changes += [_prune(known, observed) for known in prunes]
     return Plan(
         revision=desired.revision,
         base=observed.revision,
-        moved=_moved(desired, observed, {c.deployment for c in changes}, held),
+        moved=_moved(desired, observed, found, held),
         changes=tuple(sorted(changes, key=lambda c: (c.action, c.deployment))),
-        refused=_guard(desired, observed, prunes, policy),
+        refused=_guard(desired, observed, [d.name for d in prunes], policy),
         problems=desired.problems,
         notes=desired.notes,
     )
-
-
-def _written(desired: Desired, observed: Observed) -> list[Change]:
-    found = []
-    applied = observed.deployments
-    for name, declared in desired.deployments.items():
-        known = applied.get(name)
-        if known is not None and known.digest == declared.digest and known.file == declared.file:
-            continue
-        found.append(_create(desired, declared) if known is None else _update(desired, declared, known))
-    return found
 
 
 def _create(desired: Desired, declared: Declared) -> Change:
@@ -131,24 +160,18 @@ def commit_of(desired: Desired, declared: Declared) -> str | None:
     return desired.whole_commit if declared.source.kind is SourceKind.WHOLE else declared.source.commit
 
 
-def _moved(desired: Desired, observed: Observed, changed: set[str], invalid: set[str]) -> Moved:
+def _moved(desired: Desired, observed: Observed, found: _Compared, held: list[Deployment]) -> Moved:
     whole_moves = observed.revision is not None and desired.whole_commit != observed.whole_commit
-    names, own, held = [], {}, []
-    for name, known in observed.deployments.items():
-        if name in invalid:
-            if whole_moves and known.source.kind is SourceKind.WHOLE:
-                held.append(name)
-            continue
-        declared = desired.deployments.get(name)
-        if declared is None or name in changed:
-            continue
-        if known.source.kind is SourceKind.WHOLE and declared.source.kind is SourceKind.WHOLE:
-            if known.source_commit(observed.whole_commit) != desired.whole_commit:
-                names.append(name)
-        elif known.source != declared.source:
-            names.append(name)
-            own[name] = declared.source
-    return Moved(observed.whole_commit, desired.whole_commit, tuple(names), own, tuple(held), frozenset(invalid))
+    back = [d.name for d in held if whole_moves and d.source.kind is SourceKind.WHOLE]
+    return Moved(
+        before=observed.whole_commit,
+        after=desired.whole_commit,
+        deployments=tuple(found.moved),
+        own=found.own,
+        spec_commits=found.spec_commits,
+        held=tuple(back),
+        invalid=frozenset(d.name for d in held),
+    )
 
 
 def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Policy) -> Refusal | None:
@@ -174,7 +197,7 @@ def facts(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, 
         if observed.refused and observed.refused["revision"] == plan.revision:
             return []
         return [RevisionRefused(revision=plan.revision, reason=plan.refused.reason, prunes=plan.refused.prunes)]
-    if observed.revision == plan.revision and plan.empty and not _repaired(desired, observed):
+    if observed.revision == plan.revision and plan.empty and not observed.refused and not _repaired(desired, observed):
         return []
     found: list[Fact] = []
     if desired.rewound_from:
@@ -195,7 +218,7 @@ def _applied(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[st
         tree=desired.tree,
         previous=observed.revision,
         whole_commit=desired.whole_commit,
-        spec_commits=_spec_commits(desired, observed),
+        spec_commits=plan.moved.spec_commits,
         held=tuple(sorted(plan.moved.invalid)),
         problems=tuple(p.json() for p in desired.problems),
         notes=len(desired.notes),
@@ -205,16 +228,6 @@ def _applied(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[st
         pruned=counts[Action.PRUNE],
         moved=len(plan.moved.deployments),
     )
-
-
-def _spec_commits(desired: Desired, observed: Observed) -> dict[str, str | None]:
-    """Files whose newest change moved though no deployment in them changed: a comment, a sibling, a rewind."""
-    found = {}
-    for name, known in observed.deployments.items():
-        declared = desired.deployments.get(name)
-        if declared and declared.spec_commit != known.spec_commit:
-            found[declared.file] = declared.spec_commit
-    return found
 
 
 def _change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:

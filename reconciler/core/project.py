@@ -65,6 +65,9 @@ def _revision_applied(observed: Observed, event: Event, touched: Touched) -> Non
 
 
 def _mark_held(observed: Observed, held: set[str], previous: str | None, touched: Touched) -> None:
+    if not held and not observed.any_invalid:
+        return
+    observed.any_invalid = bool(held)
     for deployment in observed.deployments.values():
         if deployment.invalid == (deployment.name in held):
             continue

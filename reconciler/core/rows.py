@@ -151,6 +151,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
         observed.left = _time(repository["left"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
+    observed.any_invalid = any(d.invalid for d in observed.deployments.values())
     for row in runs:
         observed.place(run_of(row))
     return observed

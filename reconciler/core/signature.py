@@ -166,13 +166,11 @@ def _open(code: Code, place: _Place, source: str) -> Module | Newer | Entrypoint
         path = "/".join((place.root, *place.parts) if place.root else place.parts)
         found = code.file(path)
         hint = f"the entrypoint is taken relative to the path {place.root!r}" if place.root else ""
-        return found or EntrypointProblem(f"there is no regular file {path!r} at this commit", hint)
+        return found or EntrypointProblem(f"there is no regular file {path!r} here", hint)
     found = code.package(place.root, place.parts) or code.package(source, place.parts)
     name = ".".join(place.parts)
     if found is None and any(code.package(base, place.parts[:1]) for base in (place.root, source)):
-        return EntrypointProblem(
-            f"there is no module {name!r} at this commit", f"{place.parts[0]!r} is here, without it"
-        )
+        return EntrypointProblem(f"there is no module {name!r} here", f"{place.parts[0]!r} is here, without it")
     return found or Newer(f"the module {name!r} is not in this repository, and taken as installed where the flow runs")
 
 

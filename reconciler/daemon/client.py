@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from typing import Any
 
 from reconciler.daemon.state_dir import StateDir
@@ -9,6 +10,8 @@ from reconciler.model.errors import AccessError, DaemonError, ReconcilerError
 from reconciler.model.plan import Json
 
 TIMEOUT = 60.0
+BUSY = 0.02
+"""Seconds before knocking again at a full house."""
 
 
 def ask(state: StateDir, verb: str, args: dict[str, Any]) -> Json:
@@ -16,7 +19,7 @@ def ask(state: StateDir, verb: str, args: dict[str, Any]) -> Json:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(TIMEOUT)
-            line.connect(state.address("socket"))
+            _connect(line, state.address("socket"))
             line.sendall(json.dumps({"verb": verb, "args": args}).encode() + b"\n")
             with line.makefile("rb") as stream:
                 answer = json.loads(stream.readline() or b"null")
@@ -33,6 +36,20 @@ def ask(state: StateDir, verb: str, args: dict[str, Any]) -> Json:
     if "error" in answer:
         raise refused(answer["error"])
     return answer["ok"]
+
+
+def _connect(line: socket.socket, address: str) -> None:
+    """Connect, again and again while the daemon has more callers than it can take up at once."""
+    until = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            line.connect(address)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(BUSY)
+        else:
+            return
 
 
 def refused(told: dict[str, Any]) -> ReconcilerError:

@@ -9,6 +9,7 @@ import logging
 import queue
 import shutil
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,10 @@ log = logging.getLogger("reconciler")
 
 SPARE = 2
 """Copies kept ready of what was last wanted."""
+
+
+STALE = 600.0
+"""Seconds after which copies that no run took make room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class _Kind:
     bytes: int = 0
     """Of one copy; 0 while none was made."""
     failed: bool = field(default=False)
+    wanted_at: float = 0.0
+    """Monotonic seconds of the last run that took one."""
 
 
 class Copies:
@@ -70,6 +77,7 @@ class Copies:
         while (wanted := self._asked.get()) is not None:
             kind = self._kinds.pop(wanted, None) or _Kind()
             self._kinds[wanted] = kind
+            kind.wanted_at = time.monotonic()
             try:
                 while not kind.failed and self._asked.empty() and len(self._spares(wanted)) < SPARE:
                     self._make(wanted, kind)
@@ -88,13 +96,20 @@ class Copies:
         return list(self._folder.glob(f"{copy_name(wanted.commit, wanted.directories)}*.json"))
 
     def _evict(self) -> None:
+        """Drop what no run took for long, and the least recently wanted while there is too much."""
+        for wanted in [w for w, kind in self._kinds.items() if time.monotonic() - kind.wanted_at > STALE]:
+            self._drop(wanted)
         held = {wanted: len(self._spares(wanted)) * kind.bytes for wanted, kind in self._kinds.items()}
         while sum(held.values()) > self._limit:
             oldest = next(iter(held))
-            del held[oldest], self._kinds[oldest]
-            for manifest in self._spares(oldest):
-                manifest.unlink(missing_ok=True)
-                _remove(manifest.with_suffix(""))
+            del held[oldest]
+            self._drop(oldest)
+
+    def _drop(self, wanted: Wanted) -> None:
+        del self._kinds[wanted]
+        for manifest in self._spares(wanted):
+            manifest.unlink(missing_ok=True)
+            _remove(manifest.with_suffix(""))
 
 
 def _remove(path: Path) -> None:

@@ -183,11 +183,19 @@ class Loop:
         for message in messages:
             if isinstance(message, Request) and not message.answer.done():
                 message.answer.set_exception(ReconcilerError("internal error; the daemon's log has the details"))
+            elif isinstance(message, Report) and (message.exit or message.dead):
+                self._give_up(message, error)
             elif isinstance(message, Read):
                 what = f"revision {message.desired.revision[:8]} cannot be planned: {type(error).__name__}"
                 self.inbox.put(Unreadable(what))
         self._failures += not messages  # time alone met it: not again at once
         return not self._stopping
+
+    def _give_up(self, message: Report, error: Exception) -> None:
+        """What a run said of its end cannot be recorded: that much can, so that it does not run for ever."""
+        final = {"fact": "failed", "message": f"what the run reported cannot be recorded: {type(error).__name__}"}
+        if message.final is not None and message.final.get("message") != final["message"]:
+            self.inbox.put(Report(message.run, message.attempt, (), final, None, dead=True))
 
     def _undo(self) -> None:
         """Nothing of this turn happened."""
@@ -282,7 +290,7 @@ class Loop:
             gone = [path for path, text in keep.rows.items() if not text]
             self.ledger.store.cache_put(CACHE, {path: text for path, text in keep.rows.items() if text})
             self.ledger.store.cache_delete(CACHE, gone)
-        except StoreError as error:
+        except ReconcilerError as error:  # a name that no column holds, too: a cache must not end the daemon
             log.warning("what was read of git is not kept for the next start: %s", error)
         else:
             self.settled(keep.desired.revision)

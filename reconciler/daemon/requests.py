@@ -15,6 +15,7 @@ from reconciler.model.errors import InvalidRequestError
 from reconciler.model.events import Fact
 from reconciler.model.ids import moment
 from reconciler.model.plan import Json
+from reconciler.model.spec import MAX_NAME
 
 ANSWER_TIMEOUT = 60.0
 Decided = tuple[Json, list[Fact]]
@@ -38,12 +39,21 @@ def _text(args: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def _moment(given: Json) -> datetime | None:
+    try:
+        return moment(given) if given else None
+    except (TypeError, ValueError):
+        raise InvalidRequestError("due is no moment", hint="write one such as 2024-03-09T00:00:00Z") from None
+
+
 def _run(args: Mapping[str, Any], who: str) -> Decide:
     name, key = _text(args, "deployment"), _text(args, "key")
-    given, tags = args.get("parameters") or {}, tuple(args.get("tags") or ())
-    label, due = args.get("name"), args.get("due")
-    if not isinstance(given, dict) or not all(isinstance(t, str) and t for t in tags):
+    given, tags = args.get("parameters") or {}, args.get("tags") or []
+    label, due = args.get("name"), _moment(args.get("due"))
+    if not isinstance(given, dict) or not isinstance(tags, list) or not all(isinstance(t, str) and t for t in tags):
         raise InvalidRequestError("parameters is an object and tags are texts")
+    if label is not None and not (isinstance(label, str) and 1 <= len(label) <= MAX_NAME and label.isprintable()):
+        raise InvalidRequestError(f"name is 1 to {MAX_NAME} printable characters")
 
     def decide(loop: Loop, now: datetime) -> Decided:
         observed = loop.ledger.observed
@@ -55,7 +65,7 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
         merged = merge(spec.get("parameters") or {}, given)
         _check(spec, merged)
         request = commands.RunRequest(
-            name, loop.payloads.keep("parameters", merged), key, moment(due) if due else now, label, tags
+            name, loop.payloads.keep("parameters", merged), key, due or now, label, tuple(tags)
         )
         run, facts = commands.run(observed, request, who)
         return {"run": run, "created": True}, facts

@@ -23,7 +23,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.plan import Json
-from reconciler.model.state import Run
+from reconciler.model.state import Run, State
 from reconciler.pools import Pool
 
 log = logging.getLogger("reconciler")
@@ -51,6 +51,9 @@ SIDE_LIMIT = 4 * 1024 * 1024
 
 MOST_FACTS = 200
 """Steps and such of one attempt that are reported; a run may write any number."""
+
+JOURNAL_LIMIT = 4 * 1024 * 1024
+"""Bytes of a journal that are read; a run that writes more is not believed, and the other runs do not wait for it."""
 
 FINALS = {"completed", "failed", "timed_out"}
 
@@ -99,8 +102,12 @@ class Supervisor:
         self._thread.start()
 
     def launch(self, run: Run, what: Launch) -> None:
-        """Start an attempt that the log holds as Pending, or go on watching it; safe to ask twice."""
-        order = self._orders.make(run, what.spec, what.parameters)
+        """Start an attempt, or go on watching one that started; safe to ask twice.
+
+        Of a run that is being cancelled nothing is started any more.
+        """
+        cancelling = run.state is State.CANCELLING
+        order = None if cancelling else self._orders.make(run, what.spec, what.parameters)
         timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
         self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
 
@@ -180,12 +187,14 @@ class Supervisor:
                 self._socket.settimeout(0)
         return hinted & self._watched.keys()
 
-    def _launch(self, run: str, attempt: int, pool: str, order: Mapping[str, Json], timeout: float | None) -> None:
+    def _launch(
+        self, run: str, attempt: int, pool: str, order: Mapping[str, Json] | None, timeout: float | None
+    ) -> None:
         folder = self._state.attempt(run, attempt)
         try:
             keeper = self._orders.pool(pool)
             self._watched[run] = _Watched(attempt, folder, keeper, timeout)
-            if not (folder / "started").exists():
+            if order is not None and not (folder / "started").exists():
                 self._orders.check(order)
                 self._orders.write(folder, order)
                 keeper.launch(folder)
@@ -232,10 +241,10 @@ class Supervisor:
     def _read(self, watched: _Watched, now: float) -> bool:
         """Take in what the journal says; whether the flow began meanwhile."""
         began = False
-        while True:
+        while watched.offset < JOURNAL_LIMIT:
             read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
             if read.offset == watched.offset:
-                return began
+                break
             watched.offset = read.offset
             for fact in read.facts:
                 if fact["fact"] in FINALS:
@@ -244,6 +253,7 @@ class Supervisor:
                     watched.facts.append(fact)
                 if fact["fact"] == "running" and watched.running_since is None:
                     watched.running_since, began = now, True
+        return began
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):

@@ -134,6 +134,9 @@ def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:
     """The tracked branch: the flag, else the log's, else the one HEAD names now; a change of it is recorded."""
     observed = ledger.observed
     branch = settings.branch or observed.branch or first_branch(repo)
+    if settings.remote and settings.remote not in repo.remotes():
+        known = ", ".join(sorted(repo.remotes())) or "none"
+        raise NotFoundError(f"there is no remote {settings.remote!r}", hint=f"known: {known}")
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
     if (observed.branch, observed.remote) != (branch, settings.remote):

@@ -17,7 +17,7 @@ import socket
 import stat
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 JOURNAL = "journal.jsonl"
 SIDE_FILES = frozenset({"result.json", "error.json"})
@@ -153,12 +153,17 @@ def _plain(value: Any, kinds: tuple[type, ...]) -> bool:
     return not isinstance(value, bool) or bool in kinds or object in kinds
 
 
-def _refuse(word: str) -> None:
+def _refuse(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse)
+        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None

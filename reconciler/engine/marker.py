@@ -59,6 +59,12 @@ def alive(who: Identity) -> bool:
     return found.parent == who.keeper if found.dead else True
 
 
+def running(who: Identity) -> bool:
+    """Whether that very process runs: a zombie, whose keeper may have recorded its end by now, does not."""
+    found = _stat(who.pid) if who.pid > 0 and who.boot == boot_id() else None
+    return found is not None and not found.dead and found.started == who.started
+
+
 class _Stat(NamedTuple):
     dead: bool
     parent: int
@@ -139,9 +145,14 @@ def write_exit(run_dir: Path, *, code: int | None = None, signal: int | None = N
 def read_exit(run_dir: Path) -> dict[str, int | None] | None:
     """`{"code": 0 to 255 or None, "signal": number or None}`; None when no end was recorded."""
     match _small_json(run_dir / EXIT):
-        case {"code": int() | None as code, "signal": int() | None as signal}:
+        case {"code": int() | None as code, "signal": int() | None as signal} if _status(code) and _status(signal):
             return {"code": code, "signal": signal}
     return None
+
+
+def _status(number: int | None) -> bool:
+    """Whether a process can have ended with it; a run may have written anything there."""
+    return number is None or (not isinstance(number, bool) and 0 <= number <= 255)  # noqa: PLR2004 - one byte
 
 
 def _small_json(path: Path) -> Any:

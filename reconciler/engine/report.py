@@ -1,5 +1,6 @@
 """Turns a flow's result or exception into a fact. Called by the run when the flow is over."""
 
+import contextlib
 import json
 import os
 import traceback
@@ -41,7 +42,7 @@ def failed(journal: Journal, run_dir: Path, error: BaseException, *, limit: int,
     record = {"type": reason or _kind(error), "message": _message(error)[:limit], "traceback": shown[-limit:] or None}
     extra = {"reason": reason} if reason else {}
     text = json.dumps(record)
-    print(shown or record["message"], flush=True)  # noqa: T201 - the run's output tells how it ended
+    _say(shown or str(record["message"]))
     if len(text) > _INLINE_BYTES:
         _side(run_dir, "error.json", text)
         short = {"type": record["type"], "message": str(record["message"])[:_REPR_CHARACTERS], "traceback": None}
@@ -52,7 +53,7 @@ def failed(journal: Journal, run_dir: Path, error: BaseException, *, limit: int,
 
 def timed_out(journal: Journal, late: FlowTimeout) -> None:
     """The flow took longer than it may."""
-    print(late, flush=True)  # noqa: T201 - the run's output tells how it ended
+    _say(str(late))
     journal.write("timed_out", seconds=late.seconds)
 
 
@@ -63,6 +64,12 @@ def exited(journal: Journal, run_dir: Path, stop: SystemExit, *, limit: int) -> 
         return 0
     failed(journal, run_dir, stop, limit=limit)
     return 1
+
+
+def _say(text: str) -> None:
+    """Tell the output how the run ended; what it cannot take (half characters, a closed stream) is a fact still."""
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        print(text.encode("utf-8", "backslashreplace").decode(), flush=True)  # noqa: T201 - it is meant for the output
 
 
 def _side(run_dir: Path, name: str, text: str) -> None:

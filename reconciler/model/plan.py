@@ -191,6 +191,8 @@ class Moved:
     """Every deployment whose source commit moves."""
     own: Mapping[str, Source] = field(default_factory=dict)
     """New sources of those that have a scope of their own."""
+    spec_commits: Mapping[str, str | None] = field(default_factory=dict)
+    """Spec files whose newest change is another commit than the applied one: a comment, a sibling, a rewind."""
     held: tuple[str, ...] = ()
     """Those that would move and are held back because they are invalid."""
     invalid: frozenset[str] = frozenset()

@@ -175,6 +175,8 @@ class Observed:
     left: datetime | None = None
     """How far schedules that are gone were accounted for: should the clock go back, no slot of theirs runs again."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    any_invalid: bool = False
+    """Whether any of them is invalid."""
     runs: dict[str, Run] = field(default_factory=dict)
     """Runs that are not over."""
     active: dict[str, Run] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import os
 import signal as signals
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,9 @@ class LocalVariables(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    env: dict[str, str | None] = Field(default={}, description="Variables of the run; null removes one.")
+    env: dict[Annotated[str, Field(pattern=r"^[^=\x00]+$")], str | None] = Field(
+        default={}, description="Variables of the run; null removes one."
+    )
     working_dir: str | None = Field(default=None, description="No effect: a run has a private directory of its own.")
     stream_output: bool = Field(default=True, description="No effect: the output is always kept, and never streamed.")
     name: str | None = Field(default=None, description="No effect: runs are named by the daemon.")
@@ -65,8 +67,10 @@ class LocalPool(Pool):
         return who is not None and (marker.alive(who) or marker.locked(run_dir))
 
     def exit_status(self, run_dir: Path) -> dict[str, int | None] | None:
-        """What the template recorded."""
-        return marker.read_exit(run_dir)
+        """What the template recorded; nothing is believed while the process runs, whoever wrote it."""
+        status = marker.read_exit(run_dir)
+        who = marker.owner(run_dir) if status is not None else None
+        return None if who is not None and marker.running(who) else status
 
 
 def start(*arguments: str, python: str, descriptor: int | None = None) -> int:

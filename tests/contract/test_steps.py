@@ -50,11 +50,23 @@ def test_an_unknown_input_is_told(word):
         ("git_clone", {"repository": ".", "directories": "{{ list }}", "commit_sha": "{{ sha }}"}),
         ("prefect.deployments.steps.set_working_directory", {"directory": "/a"}),
         ("run_shell_script", {"script": "ls", "env": {"A": "1"}, "shell": True}),
-        ("pip_install_requirements", {}),
     ],
 )
 def test_a_good_step_has_no_problem(word, inputs):
     assert list(steps.check(word, inputs)) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "inputs", "key"),
+    [
+        ("pip_install_requirements", {}, "requirements_file"),
+        ("git_clone", {"repository": ".", "include_submodules": True}, "include_submodules"),
+    ],
+)
+def test_what_does_not_work_yet_is_told_before_a_run(word, inputs, key):
+    (((told,), message),) = steps.check(word, inputs)
+    assert told == key
+    assert "yet" in message
 
 
 REFUSED = "a secret must not be written in a spec: refer to it, as in '{{ secret.NAME }}'"

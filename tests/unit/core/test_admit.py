@@ -70,8 +70,12 @@ def test_a_paused_pool_lets_nobody_in():
 
 
 def test_who_waits_is_told_once():
-    runs = [a_run(1, state=S.RUNNING, attempt=1), a_run(2, state=S.AWAITING_CONCURRENCY_SLOT)]
-    assert told(observed_of(a_deployment(limit=1), runs=runs)) == []
+    waits = a_run(2, state=S.AWAITING_CONCURRENCY_SLOT, reason="this host is full (9 of 9)")
+    observed = observed_of(a_deployment(limit=1), runs=[a_run(1, state=S.RUNNING, attempt=1), waits])
+    ((_, _, reason),) = told(observed)
+    assert "deployment" in reason
+    waits.reason = reason
+    assert told(observed) == []
 
 
 def test_cancel_new_cancels_at_its_own_limit_only():

@@ -12,7 +12,12 @@ from reconciler.model.plan import SourceKind
 
 CODE = b'from reconciler import flow\n\n@flow(name="nice", retries=2, retry_delay_seconds=5)\n'
 CODE += b'def main(n: int, who: str = "x"):\n    """Say it."""\n'
-FILES = {"f.py": CODE, "app/f.py": CODE.replace(b"nice", b"inner"), "plain.py": b"def my_flow():\n    pass\n"}
+FILES = {
+    "f.py": CODE,
+    "app/f.py": CODE.replace(b"nice", b"inner"),
+    "slash.py": CODE.replace(b"nice", b"a/b"),
+    "plain.py": b"def my_flow():\n    pass\n",
+}
 
 
 def declared(text: str, *, files=FILES, absent: str = ""):
@@ -75,6 +80,12 @@ def test_the_name_is_the_codes(entry, more, name):
 PROBLEMS = {
     "another flow name": ("f.py:main", "flow_name: other", "deployments[0].flow_name", "contradicts the code"),
     "no such file": ("no.py:main", "", "deployments[0].entrypoint", "no.py"),
+    "a name in the code that is none": ("slash.py:main", "", "deployments[0].entrypoint", "must not contain"),
+    "a path that leads out": ("f.py:main", "path: ../..", "deployments[0].entrypoint", "not a folder of this"),
+    "an absolute path below a folder": (
+        "f.py:main", "path: /app\npull: [{git_clone: {}}, {set_working_directory: {directory: app}}]",
+        "deployments[0].entrypoint", "not a folder of this",
+    ),
     "no such function": ("f.py:other", "", "deployments[0].entrypoint", "other"),
     "a wrong default": ("f.py:main", "parameters: {n: text}", "deployments[0].parameters.n", "n"),
     "an unknown parameter": ("f.py:main", "parameters: {zz: 1}", "deployments[0].parameters.zz", "zz"),

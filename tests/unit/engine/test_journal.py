@@ -56,6 +56,7 @@ def test_a_torn_tail_waits(path):
         line(at="now"),
         line(at=True),
         line(at=1).replace(b"1}", b"NaN}"),
+        line(result=1).replace(b": 1}", b": 1e999}"),
         line(unknown=1),
         line(fact="timed_out", seconds=True),
         line(fact="failed", error="no object"),

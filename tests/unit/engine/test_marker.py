@@ -89,7 +89,18 @@ def test_the_exit_status_is_read_as_written(tmp_path, end):
     assert marker.read_exit(tmp_path) == end
 
 
-@pytest.mark.parametrize("text", [None, "", "{}", '{"code": "0", "signal": null}', json.dumps([0])])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "{}",
+        '{"code": "0", "signal": null}',
+        '{"code": 999, "signal": null}',
+        '{"code": true, "signal": null}',
+        json.dumps([0]),
+    ],
+)
 def test_an_exit_status_that_is_none_is_none(tmp_path, text):
     if text is not None:
         (tmp_path / "exit").write_text(text)

@@ -93,3 +93,12 @@ def test_sys_exit_completes_or_fails(tmp_path, code, expected):
     writer = Journal(tmp_path, run="r", attempt=1, address=None)
     assert report.exited(writer, tmp_path, raised(SystemExit(code)), limit=LIMIT) == expected
     assert read(tmp_path / journal.JOURNAL, 0, 1).facts[0]["fact"] == ("failed" if expected else "completed")
+
+
+def test_an_exception_that_no_output_can_show_is_a_fact_still(tmp_path, monkeypatch):
+    with (tmp_path / "output").open("w", encoding="utf-8") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert fact(tmp_path, report.failed, OSError("no file \udcff"))["error"]["message"] == "no file \udcff"
+    assert "no file \\udcff" in (tmp_path / "output").read_text()
+    (tmp_path / journal.JOURNAL).unlink()
+    assert fact(tmp_path, report.failed, OSError("the output is closed"))["fact"] == "failed"

@@ -30,3 +30,18 @@ def test_the_folder_follows_from_the_inputs(tmp_path, inputs, folder):
 def test_a_folder_elsewhere_is_refused_in_the_run_too(tmp_path, name):
     with pytest.raises(StepError):
         GitClone.act({"clone_directory_name": name}, Context(tmp_path, tmp_path, {}, lambda *_: None))
+
+
+@pytest.mark.parametrize(
+    ("repository", "keys"),
+    [
+        ("https://user:secret@example.com/x", ["repository"]),
+        ("https://user@example.com/x", []),
+        ("https://{{ user }}:{{ token }}@example.com/x", []),
+        ("git@example.com:x.git", []),
+    ],
+)
+def test_a_password_in_the_address_is_a_problem_that_does_not_repeat_it(repository, keys):
+    found = list(GitClone(repository=repository).problems())
+    assert [key for key, _ in found] == keys
+    assert "secret" not in str(found)
