@@ -283,6 +283,8 @@ def wild(tmp_path_factory):
             mark = ["-p", f"mark={root / body}"] if body in {"ignores", "daemonises"} else []
             runs[body] = start(repo.path, f"{body.replace('_', '-')}/wild", *mark)
         yield daemon, runs, root
+        command(repo.path, "cancel", runs["ignores"])
+        ended(repo.path, runs["ignores"])  # a daemon that stops within the grace leaves it to the next one
 
 
 @pytest.mark.parametrize(

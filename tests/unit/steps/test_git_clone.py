@@ -36,7 +36,7 @@ def test_a_folder_elsewhere_is_refused_in_the_run_too(tmp_path, name):
     ("repository", "keys"),
     [
         ("https://user:secret@example.com/x", ["repository"]),
-        ("https://user@example.com/x", ["repository"]),
+        ("https://secret@example.com/x", ["repository"]),  # a token is given as the user too
         ("https://{{ user }}:{{ token }}@example.com/x", []),
         ("git@example.com:x.git", []),
     ],
