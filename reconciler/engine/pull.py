@@ -72,7 +72,7 @@ def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
 def _words(error: Exception) -> str:
     match error:
         case ReconcilerError():
-            return error.message
+            return f"{error.message}: {error.hint}" if error.hint else error.message
         case TemplateError() | MissingValueError() | OSError():
             return str(error)
     return f"{type(error).__name__}: {error}"

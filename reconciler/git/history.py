@@ -46,11 +46,6 @@ def line(repo: Repository, revision: str, limit: int | None = None) -> Iterator[
     return islice((step.commit for step in _steps(repo, revision)), limit)
 
 
-def first_parent_contains(repo: Repository, revision: str, commit: str) -> bool:
-    """Whether a commit lies on the first-parent line of a revision."""
-    return any(name == commit for name in line(repo, revision))
-
-
 def commits_between(repo: Repository, before: str, after: str) -> list[str]:
     """First-parent ids of `after`'s line above its fork from `before`'s, newest first."""
     fork = _fork(repo, before, after).commit

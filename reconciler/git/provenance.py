@@ -13,7 +13,6 @@ VERSION_TYPES = (SIMPLE, GITHUB, GITLAB, BITBUCKET, AZURE, GIT)
 _HOSTS = {"github.com": GITHUB, "gitlab.com": GITLAB, "bitbucket.org": BITBUCKET, "dev.azure.com": AZURE}
 _PREFIXES = {"github.": GITHUB, "gitlab.": GITLAB, "bitbucket.": BITBUCKET}
 _TREE = {GITHUB: "{}/tree/{}", GITLAB: "{}/-/tree/{}", BITBUCKET: "{}/src/{}", AZURE: "{}?version=GC{}"}
-_COMMIT = {GITHUB: "{}/commit/{}", GITLAB: "{}/-/commit/{}", BITBUCKET: "{}/commits/{}", AZURE: "{}/commit/{}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +58,6 @@ def version_info(
     named = project.path if kind in (GITHUB, GIT) else project.path.rpartition("/")[2]
     url = _link(_TREE, kind, project, commit) or redact(remote)
     return info | {"type": kind, "repository": named, "url": url}, None
-
-
-def commit_url(remote: str, commit: str, version_type: str | None = None) -> str | None:
-    """The page of a commit on the forge that a remote's URL names; None where none is known."""
-    project = _project(remote)
-    kind = version_type or (project.kind if project else GIT)
-    return _link(_COMMIT, kind, project, commit) if project else None
 
 
 def main_remote(repo: Repository) -> str | None:

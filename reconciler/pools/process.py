@@ -36,13 +36,6 @@ class ProcessPool(LocalPool):
                 return
         raise self._refusal("the template process ends as soon as it is started")
 
-    def warm(self) -> None:
-        """Start the template before it is needed. Raises StepError."""
-        try:
-            self._warm()
-        except OSError as error:
-            raise self._refusal(str(error)) from None
-
     def has_in_hand(self, run_dir: Path) -> bool:
         """Whether the template that was asked still lives."""
         if self._template and ended(self._template[0]):

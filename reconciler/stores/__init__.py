@@ -172,10 +172,6 @@ class Log(ABC):
         """Every payload, without its bytes, oldest first; read as it is asked for."""
 
     @abstractmethod
-    def payloads_missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of `digests` that are not stored."""
-
-    @abstractmethod
     def cache_get(self, kind: str, key: str) -> bytes | None:
         """What was cached, if it still is."""
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,10 +122,6 @@ class SqlLog(Log):
             for rowid, *stored in page:
                 yield Stored(*stored)
                 place = (stored[-1], rowid)
-
-    def payloads_missing(self, digests: Iterable[str]) -> set[str]:
-        asked = "SELECT 1 FROM payloads WHERE digest = ?"
-        return {digest for digest in set(digests) if self._one(asked, (digest,)) is None}
 
     def cache_get(self, kind: str, key: str) -> bytes | None:
         found = self._one("SELECT value FROM cache WHERE kind = ? AND key = ?", (kind, key))

@@ -132,9 +132,6 @@ class MemoryStore(Store):
         found = [Stored(p.digest, p.kind, len(p.content), seq) for p, seq in self._payloads.values()]
         return iter(sorted(found, key=lambda stored: stored.seq))
 
-    def payloads_missing(self, digests: Iterable[str]) -> set[str]:
-        return set(digests) - self._payloads.keys()
-
     def purge(self, digests: Iterable[str]) -> int:
         return sum(self._payloads.pop(digest, None) is not None for digest in digests)
 

@@ -72,20 +72,3 @@ def test_without_a_match_the_version_stays(info, remote, given, words):
 
 def test_another_remote_serves_where_there_is_no_origin(info):
     assert info("git@github.com:o/r", name="upstream")[0]["repository"] == "o/r"
-
-
-@pytest.mark.parametrize(
-    ("remote", "kind", "url"),
-    [
-        ("git@github.com:o/r", None, "https://github.com/o/r/commit/abc"),
-        ("https://t@gitlab.com/o/r.git", None, "https://gitlab.com/o/r/-/commit/abc"),
-        ("https://bitbucket.org/o/r", None, "https://bitbucket.org/o/r/commits/abc"),
-        ("https://dev.azure.com/o/p/_git/r", None, "https://dev.azure.com/o/p/_git/r/commit/abc"),
-        ("https://git.corp/o/r", "vcs:gitlab", "https://git.corp/o/r/-/commit/abc"),
-        ("https://git.corp/o/r", None, None),
-        ("/srv/r", "vcs:github", None),
-        ("javascript:alert(1)", None, None),
-    ],
-)
-def test_the_page_of_a_commit(remote, kind, url):
-    assert provenance.commit_url(remote, "abc", kind) == url
