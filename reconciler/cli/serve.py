@@ -1,7 +1,6 @@
 """Watch the repository, reconcile, schedule and run: the daemon."""
 
 import logging
-import signal
 import sys
 from typing import Any
 
@@ -44,8 +43,7 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     settings = settings_of(place, flags)
     state = state_dir.prepare(place.state_root, allow_network_fs=settings.allow_network_fs)
     daemon = wiring.build(place.repo, state, settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: daemon.stop())
+    wiring.stop_on_signals(daemon.stop)
     daemon.start()
     logging.getLogger("reconciler").info("serving %s, branch %s", place.repo.absolute(), daemon.branch)
     if once:

@@ -69,7 +69,7 @@ class Copies:
         """End after the copy that is being made."""
         self._asked.put(None)
         if self._thread.is_alive():
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=1)
 
     def _work(self) -> None:
         for old in self._folder.iterdir():

@@ -90,7 +90,7 @@ class Looker:
         with self._news:
             self._stopping = True
             self._news.notify()
-        self._thread.join(timeout=2)
+        self._thread.join(timeout=1)
 
     def _work(self) -> None:
         while not self._stopping:

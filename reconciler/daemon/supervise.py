@@ -132,7 +132,7 @@ class Supervisor:
         """Stop watching; the runs go on."""
         self._closing = True
         self._wake()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=1)
         self._orders.close()
         self._socket.close()
         self._waker.close()

@@ -1,7 +1,12 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
+import os
 import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +30,9 @@ from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
+
+PATIENCE = 5.0
+"""Seconds that a daemon told to stop may take."""
 
 
 def clock() -> datetime:
@@ -80,6 +88,30 @@ class Daemon:
     def stop(self) -> None:
         """Ask the loop to end; safe from any thread and from a signal handler."""
         self.loop.inbox.put(Stop())
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT call `stop`; a second one, or `PATIENCE`, ends the process at once. Called on the main thread.
+
+    A handler of Python's runs between two bytecodes of the main thread: of a signal that comes just before that thread
+    waits on its queue it would hear when the wait is over. The byte that the signal writes is seen by a thread at once.
+    """
+    told, teller = socket.socketpair()
+    teller.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    signal.set_wakeup_fd(teller.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def listen() -> None:
+        with teller:
+            told.recv(1)
+            stop()
+            told.settimeout(PATIENCE)
+            with contextlib.suppress(TimeoutError):
+                told.recv(1)
+            os._exit(1)  # what is durable is durable: the next daemon goes on from there
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 def build(path: Path, state: StateDir, settings: Settings) -> Daemon:

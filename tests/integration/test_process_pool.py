@@ -1,5 +1,6 @@
 """The process pool and its template: what happens when one of them, or a run, dies at a bad moment."""
 
+import contextlib
 import json
 import os
 import signal
@@ -150,7 +151,8 @@ def test_an_interpreter_that_does_not_start_is_told(tmp_path):
 def test_an_attempt_given_to_a_template_that_dies_at_its_start_is_over(tmp_path):
     pool = ProcessPool(python="/bin/false")
     run_dir = make_run(tmp_path, QUICK)
-    pool.launch(run_dir)
+    with contextlib.suppress(StepError):  # told at once, when its end is seen that soon
+        pool.launch(run_dir)
     finish(pool, run_dir)
     assert (pool.exit_status(run_dir), marker.owner(run_dir)) == (None, marker.NOBODY)
     pool.close()
