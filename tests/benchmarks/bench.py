@@ -130,7 +130,7 @@ def one(report: Report, folder: Path) -> None:
         with daemon(repo) as (_, state):
             applied(state, head(repo))
             with contextlib.closing(Reader.open(state / "log.db")) as log:
-                spent = [moved(repo, log, n, flat=flat) for n in range(45)][5:]  # settled: the first ones meet the start
+                spent = [moved(repo, log, n, flat=flat) for n in range(45)][5:]  # the first ones meet the start
         floor = statistics.median(by_hand(repo, n, folder, flat=flat) for n in range(10))
         what = f"ref moved -> applied, 1 of 10,000{', flat' if flat else ''}"
         report.row(f"{what}, p50", statistics.median(spent), floor, "<= 4x, 20 ms")

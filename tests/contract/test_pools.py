@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from engine_runs import environment_of, facts, gone, last, make_run, output, pids_of, wait_until
+from engine_runs import facts, gone, last, make_run, output, pids_of, wait_until
 
 from reconciler import plugins, pools
 from reconciler.pools import Pool, check
@@ -256,6 +256,8 @@ def test_a_directory_without_an_order_is_no_run(pool, tmp_path):
     run_dir.mkdir(parents=True)
     (run_dir / "order.json").write_text("[]")
     run(pool, run_dir)
+    # The marker is taken first, so that nobody else starts the attempt, and its end is told right after.
+    wait_until(lambda: pool.exit_status(run_dir), "the exit status")
     assert pool.exit_status(run_dir) == {"code": 70, "signal": None}
 
 
@@ -269,6 +271,5 @@ def test_job_variables_are_checked_with_a_message_that_helps(pool):
 def test_a_template_that_is_told_nothing_more_ends(pool, tmp_path):
     run_dir = run(pool, make_run(tmp_path, "import os\ndef main():\n    return os.getppid()\n"))
     keeper = last(run_dir)["result"]
-    assert b"PATH" in environment_of(keeper) or gone(keeper)
     pool.close()
     wait_until(lambda: gone(keeper), "the keeper's end")
