@@ -5,11 +5,14 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.model.errors import UnknownWordError
 
 T = TypeVar("T")
+
+_LOADED: dict[tuple[str, str], Any] = {}
+"""What was loaded: a folder has one base, and ten thousand specs name few words."""
 
 
 def words(package: ModuleType) -> list[str]:
@@ -22,6 +25,9 @@ def load(package: ModuleType, base: type[T], word: str) -> type[T]:
 
     Raises UnknownWordError, which names the known words and the nearest one.
     """
+    loaded: type[T] | None = _LOADED.get((package.__name__, word))
+    if loaded is not None:
+        return loaded
     known = words(package)
     if word not in known:
         nearest = difflib.get_close_matches(word, known, n=1)
@@ -32,4 +38,5 @@ def load(package: ModuleType, base: type[T], word: str) -> type[T]:
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, base) and kind.__module__ == module.__name__
     )
+    _LOADED[package.__name__, word] = found
     return found
