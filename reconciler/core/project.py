@@ -237,6 +237,12 @@ def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
         queue=data.get("queue", "default"),
         retries=data.get("retries", 0),
         seq=event.seq,
+        origin=data.get("origin", ""),
+        schedule=data.get("schedule") or (data["cause"] if data["trigger"] == "schedule" else ""),
+        start_at=moment(data["start_at"]) if data.get("start_at") else None,
+        variables=data.get("variables", ""),
+        labels=dict(data.get("labels", {})),
+        made_for=data.get("reason", ""),
     )
     observed.place(run)
     touched.runs[run.id] = run
@@ -259,6 +265,7 @@ def _run_moved(observed: Observed, event: Event, touched: Touched) -> None:
     run.reason = data.get("reason", "")
     run.until = moment(data["until"]) if data.get("until") else None
     run.detail = {**run.detail, **data.get("detail", {})}
+    run.name = run.detail.get("name") or run.name
     if state in {State.RUNNING, State.RETRYING} and run.started_at is None:
         run.started_at = event.at
     observed.place(run)
@@ -273,6 +280,16 @@ def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
     if deployment is not None:
         deployment.last_run, deployment.last_state, deployment.last_at = run.id, str(run.state), run.finished_at
         touched.deployments.add(deployment.name)
+
+
+def _pool_written(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.pools[event.subject] = dict(event.data["declared"])
+    touched.repository = True
+
+
+def _pool_pruned(observed: Observed, event: Event, touched: Touched) -> None:
+    observed.pools.pop(event.subject, None)
+    touched.repository = True
 
 
 def _deployment(observed: Observed, event: Event) -> Deployment:
@@ -298,6 +315,11 @@ _FOLDS = {
     "DeploymentResumed": _deployment_resumed,
     "SlotsSkipped": _slots_accounted,
     "SlotsMissed": _slots_accounted,
+    "BackfillRequested": _noted,
+    "PoolCreated": _pool_written,
+    "PoolUpdated": _pool_written,
+    "PoolPruned": _pool_pruned,
+    "PayloadsPurged": _noted,
     "RunCreated": _run_created,
 }
 

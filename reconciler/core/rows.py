@@ -9,7 +9,7 @@ from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source
 from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
 
-FORMAT = 1
+FORMAT = 2
 """Of these rows: raised when they change, so that a daemon makes them anew from the log."""
 
 
@@ -108,6 +108,7 @@ def run_row(r: Run) -> dict[str, Json]:
         "until": _text(r.until),
         "started_at": _text(r.started_at),
         "finished_at": _text(r.finished_at),
+        "start_at": _text(r.start_at),
         "tags": list(r.tags),
     }
 
@@ -123,13 +124,14 @@ def run_of(row: dict[str, Any]) -> Run:
         until=_time(row["until"]),
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),
+        start_at=_time(row["start_at"]),
         tags=tuple(row["tags"]),
     )
 
 
 _RUN_PLAIN = (
     "id name deployment trigger cause who parameters spec spec_commit source_commit version generation pool queue "
-    "retries seq attempt reason detail"
+    "retries seq attempt reason detail origin schedule variables labels made_for"
 ).split()
 
 

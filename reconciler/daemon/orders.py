@@ -61,6 +61,8 @@ class Orders:
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
             "parameters": dict(parameters),
+            "tags": list(run.tags),
+            "labels": run.labels,
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
             "flow": flow,

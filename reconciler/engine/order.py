@@ -35,6 +35,8 @@ class Order:
     path: str | None = None
     parameters: dict[str, Any]
     timeout_seconds: float | None = None
+    tags: tuple[str, ...] = ()
+    labels: dict[str, Any]
     env: dict[str, str | None]
     flow: dict[str, Any]
     limits: dict[str, int]
@@ -65,7 +67,8 @@ def load(run_dir: Path) -> Order:
     try:
         given = {k: v for k, v in data.items() if k in _KNOWN}
         given["pull"] = tuple(given.get("pull") or ())
-        for mapping in ("parameters", "env", "flow", "limits"):
+        given["tags"] = tuple(given.get("tags") or ())
+        for mapping in ("parameters", "labels", "env", "flow", "limits"):
             given[mapping] = dict(given.get(mapping) or {})
         return Order(**given)
     except (AttributeError, TypeError) as error:

@@ -5,9 +5,10 @@ their default are left out), `VERSION` is stored in every event, and `subject` i
 a deployment's name or a run's id. Digests name payloads that lie beside the chain (parameters, specs, results, errors).
 
     repository   BranchTracked  RevisionApplied  RevisionRefused  RevisionConfirmed  HistoryRewound
-                 SourceLost  SourceFound
+                 SourceLost  SourceFound  SpecIsolated  PayloadsPurged
+    pool         PoolCreated  PoolUpdated  PoolPruned
     deployment   DeploymentCreated  DeploymentUpdated  DeploymentMoved  DeploymentPruned
-                 DeploymentSuspended  DeploymentResumed  SlotsSkipped  SlotsMissed
+                 DeploymentSuspended  DeploymentResumed  SlotsSkipped  SlotsMissed  BackfillRequested
     run          RunCreated  RunMoved
 
 Every durable state of a run after its creation is one `RunMoved`; its event type reads `Run<State>` (`RunCompleted`).
@@ -135,6 +136,53 @@ class SourceFound(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpecIsolated(Fact):
+    """The daemon died, and died again, while it read a spec file: these bytes of it are left out from now on."""
+
+    file: str
+    blob: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadsPurged(Fact):
+    """Retention let go of payloads older than the operator keeps them; the chain names their digests still."""
+
+    count: int
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolCreated(Fact):
+    """A work pool exists because a spec file at the applied revision says so."""
+
+    SUBJECT: ClassVar[str] = "pool"
+
+    pool: str
+    declared: Mapping[str, Json]
+    """Its type, limit, paused, queues by name and job template, as declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUpdated(PoolCreated):
+    """A work pool is declared otherwise than before."""
+
+    changed: tuple[str, ...] = ()
+    """Dotted paths of the fields that changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPruned(Fact):
+    """Git dropped a work pool."""
+
+    SUBJECT: ClassVar[str] = "pool"
+
+    pool: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentCreated(Fact):
     """A deployment exists because a spec file at the applied revision says so."""
 
@@ -232,6 +280,24 @@ class SlotsMissed(SlotsSkipped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillRequested(Fact):
+    """An operator asked for the slots of a span; the runs made for it name `key` as their cause."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    key: str
+    first: str
+    last: str
+    count: int
+    """Runs created with this fact."""
+    reprocess: str
+    """`none`, `failed` or `completed`: which slots that ran before run again."""
+    who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCreated(Fact):
     """A run exists, pinned to the commits and parameters of this moment. Its state is Scheduled."""
 
@@ -242,18 +308,29 @@ class RunCreated(Fact):
     name: str
     due: str
     trigger: str
-    """`schedule`, `manual` or `retry`."""
+    """`schedule`, `manual`, `retry`, `backfill` or `script`."""
     cause: str
     """The schedule's identity, or the request's key."""
     who: str = ""
+    reason: str = ""
+    """Why it exists, where its trigger does not say all: caught up late, backfilled, retried."""
+    origin: str = ""
+    """The run that it tries again."""
+    schedule: str = ""
+    """The identity of the schedule whose slot `due` is, where that is not the cause."""
+    start_at: str | None = None
+    """Not started before this instant, where that is not `due`: jitter."""
     parameters: str = ""
     """Digest of the merged parameters."""
+    variables: str = ""
+    """Digest of the job variables given for this run alone."""
     spec: str
     spec_commit: str | None = None
     source_commit: str | None = None
     version: str
     generation: int
     tags: tuple[str, ...] = ()
+    labels: Mapping[str, Json] = field(default_factory=dict)
     pool: str = "process"
     queue: str = "default"
     retries: int = 0
@@ -273,7 +350,7 @@ class RunMoved(Fact):
     """When the state ends by itself: the next attempt, the end of a grace."""
     who: str = ""
     detail: Mapping[str, Json] = field(default_factory=dict)
-    """What the state proves. Running: pid, started, boot, commit, tree, interpreter, flow_version, steps.
+    """What the state proves. Running: pid, started, boot, commit, tree, interpreter, flow_version, steps, name.
     Completed: result (digest). Failed, TimedOut, Crashed: error (digest), exit."""
 
     @property

@@ -139,6 +139,17 @@ class Run:
     retries: int
     seq: int
     """Of the event that created it: the order of creation."""
+    origin: str = ""
+    """The run that it tries again."""
+    schedule: str = ""
+    """The identity of the schedule whose slot `due` is; empty for a run that no slot named."""
+    start_at: datetime | None = None
+    """Not started before this instant, where that is not `due`: jitter."""
+    variables: str = ""
+    """Digest of the job variables given for this run alone."""
+    labels: dict[str, Json] = field(default_factory=dict)
+    made_for: str = ""
+    """Why it exists, where its trigger does not say all."""
     attempt: int = 0
     reason: str = ""
     until: datetime | None = None
