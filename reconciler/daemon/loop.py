@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core import admit, due, pinned, plan, report, rows
+from reconciler import plugins, pools
+from reconciler.core import admit, due, job_variables, pinned, plan, report, rows
+from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
 from reconciler.daemon.ledger import Ledger
@@ -71,7 +73,7 @@ class Loop:
         self._supervisor = supervisor
         self._clock = clock
         self._policy = policy
-        self._places = places
+        self._host = Host(places, frozenset(plugins.words(pools)))
         self._read: Read | None = None
         self._keep: Read | None = None
         self._told: list[Plan] = []
@@ -116,7 +118,7 @@ class Loop:
         self.save()
         self._checkpoint()
         now = self._clock()
-        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed, now)) if w]
+        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed)) if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
@@ -314,7 +316,7 @@ class Loop:
         if not observed.runs:
             return
         self.stage(admit.late(observed, now), now)
-        self.stage(admit.admit(observed, now, self._places), now)
+        self.stage(admit.admit(observed, now, self._host), now)
 
     def _reported(self, message: Report, now: datetime) -> None:
         run = self.ledger.observed.runs.get(message.run)
@@ -336,9 +338,10 @@ class Loop:
                 self._supervisor.forget(event.subject)
 
     def _launch(self, run: Run) -> None:
-        pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
+        kind = run.detail.get("pool_type") or run.pool  # as it was when it took its slot
+        base = job_variables.defaults(self.ledger.observed.pools.get(run.pool) or {})
         self._supervisor.launch(
-            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), pool["type"])
+            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), kind, base)
         )
 
     def adopt(self) -> None:

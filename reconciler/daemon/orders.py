@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import plugins, pools
-from reconciler.core import version
+from reconciler.core import job_variables, version
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -40,9 +40,11 @@ class Orders:
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
-    def make(self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
-        """The order of a run's current attempt."""
-        variables = dict((spec.get("work_pool") or {}).get("job_variables") or {})
+    def make(
+        self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json], base: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """The order of a run's current attempt; `base` is what its pool says of job variables."""
+        variables = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {})
         flow = dict(spec.get("flow") or {})
         return {
             "run": run.id,

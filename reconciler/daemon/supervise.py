@@ -44,6 +44,8 @@ class Launch:
     parameters: Mapping[str, Json]
     pool: str
     """The type of its pool."""
+    base: Mapping[str, Json] = field(default_factory=dict)
+    """The pool's defaults of job variables."""
 
 
 SIDE_LIMIT = 4 * 1024 * 1024
@@ -107,7 +109,7 @@ class Supervisor:
         Of a run that is being cancelled nothing is started any more.
         """
         cancelling = run.state is State.CANCELLING
-        order = None if cancelling else self._orders.make(run, what.spec, what.parameters)
+        order = None if cancelling else self._orders.make(run, what.spec, what.parameters, what.base)
         timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
         self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
 

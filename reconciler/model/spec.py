@@ -154,7 +154,7 @@ class ConcurrencyLimit(Words):
     """How many runs of the deployment may be active at once, and what happens to the others."""
 
     limit: int = Field(gt=0, le=1_000_000, description="Active runs at once.")
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(default=None, description="ENQUEUE by default.")
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(default=None, description="ENQUEUE by default.")
     grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Lease of a slot.")
 
 
@@ -275,7 +275,7 @@ class DeploymentSpec(Words):
     paused: bool = Field(default=False, description="Its schedules rest.")
     schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(default=(), description="When it runs.")
     concurrency_limit: ConcurrencyLimit | None = Field(default=None, description="Runs active at once.")
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
         default=None, description="What a run does that finds the limit reached: ENQUEUE unless given."
     )
     parameters: Data = Field(default_factory=dict, description="Defaults of the flow's parameters.")
@@ -297,7 +297,7 @@ class DeploymentSpec(Words):
 
     @property
     def collision(self) -> str:
-        """`ENQUEUE` or `CANCEL_NEW`."""
+        """`ENQUEUE`, `CANCEL_NEW` or `CANCEL_RUNNING`."""
         own = self.concurrency_limit.collision_strategy if self.concurrency_limit else None
         return own or self.collision_strategy or "ENQUEUE"
 
