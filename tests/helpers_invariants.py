@@ -65,12 +65,14 @@ class Account:
             self.suspended.discard(event.subject)
             for key in [k for k in self.cursors if k[0] == event.subject]:
                 self._goes_on(key, event)
+        elif event.type in {"PoolCreated", "PoolUpdated"}:
+            self.pools[event.subject] = event.data["declared"]
+        elif event.type == "PoolPruned":
+            self.pruned.add(self.pools.pop(event.subject)["file"])
         elif event.type == "RevisionApplied":
             self._applied(event)
 
     def _applied(self, event: Event) -> None:
-        if event.data.get("pools") is not None:
-            self.pools = event.data["pools"]
         broken = {problem["file"] for problem in event.data.get("problems", ())}
         need(not self.pruned & broken, "a broken file prunes nothing", f"{self.pruned & broken} at event {event.seq}")
         self.pruned.clear()

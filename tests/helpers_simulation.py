@@ -195,7 +195,9 @@ class SimGit:
         pairs = [(s, a_declared(s, file=files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
         whole = self.head if calm or self.rng.random() < 0.8 else self.read and self.read.desired.whole_commit
         desired = desired_of(*pairs, revision=self.head, whole=whole, broken=self.broken)
-        self.read = Read(desired, dict(self.pools), texts_of(desired), {"specs/a.yaml": b"{}"})
+        pools = {name: {"file": "specs/a.yaml", **pool} for name, pool in self.pools.items()}
+        pools = {} if "specs/a.yaml" in self.broken else pools
+        self.read = Read(replace(desired, pools=pools), texts_of(desired), {"specs/a.yaml": b"{}"})
         return said
 
     def _edit(self) -> str:
@@ -236,7 +238,7 @@ class SimGit:
             paused=rng.random() < 0.15,
             schedules=self._schedules(),
             concurrency_limit=rng.choice((None, 1, 2)),
-            collision_strategy=rng.choice(("ENQUEUE", "ENQUEUE", "CANCEL_NEW")),
+            collision_strategy=rng.choice(("ENQUEUE", "ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING")),
             work_pool={"name": "process", "work_queue_name": rng.choice(("hi", "lo", "default"))},
             parameters={"n": rng.randint(0, 3)},
             flow={"known": True, "retries": retries, "retry_delay_seconds": rng.choice((0, 5, [1, 90]))},

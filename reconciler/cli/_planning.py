@@ -76,7 +76,7 @@ class Planner:
         observer = self._observer(self._settings.specs, Observed())
         desired = observer.desired(self.repo, first, None)
         before = Observed()
-        facts = core.facts(core.plan(desired, before, self._policy), desired, before, observer.pools())
+        facts = core.facts(core.plan(desired, before, self._policy), desired, before)
         for seq, fact in enumerate(facts, 1):
             project.fold(before, Event(seq, fact.type, fact.subject, now, first, fact.data()), Touched())
         made = core.plan(observer.desired(self.repo, second, first), before, self._policy)

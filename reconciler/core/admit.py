@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.lanes import Lane
@@ -45,7 +45,25 @@ class _Round:
     pools: Counter[str] = field(default_factory=Counter)
     out: set[str] = field(default_factory=set)
     """Runs that were decided about."""
+    blocked: list[str] = field(default_factory=list)
+    """Runs found to wait for a slot of their own deployment."""
+    heads: list[tuple[int, datetime, int, str]] = field(default_factory=list)
+    """The first run of each lane that is open, by priority, due and creation: a heap."""
     facts: list[Fact] = field(default_factory=list)
+
+    def line_up(self, lane: Lane) -> None:
+        """The first of a lane that its own deployment lets go; those before it step aside."""
+        filed = self.observed.lanes
+        pile = filed.fronts[lane]
+        while (first := pile.first()) is not None:
+            run = self.observed.runs[first[2]]
+            if run.id not in self.out and self.free(run.deployment) != 0:
+                heappush(self.heads, (_priority(self.observed, lane), *first))
+                return
+            pile.take()
+            if run.id not in self.out:
+                filed.park(run)
+                self.blocked.append(run.id)
 
     def start(self, run: Run) -> None:
         """A run takes a slot of everything."""
@@ -108,50 +126,31 @@ def admit(observed: Observed, now: datetime, host: Host) -> list[Fact]:
         free = look.free(name)
         filed.unpark(name, observed.runs, len(observed.runs) if free is None else free)
     filed.stirred.clear()
-    blocked = _start(look)
+    _start(look)
     turned = [run for run in observed.waiting.values() if {run.pool, run.deployment} & filed.turned]
     filed.turned.clear()
-    _tell(look, dict.fromkeys([*(r.id for r in ripe), *blocked, *(r.id for r in turned)]))
+    _tell(look, dict.fromkeys([*(r.id for r in ripe), *look.blocked, *(r.id for r in turned)]))
     return look.facts
 
 
-def _start(look: _Round) -> list[str]:
-    """Let in whoever may, the most urgent first; the runs found to wait for their own deployment."""
+def _start(look: _Round) -> None:
+    """Let in whoever may, the most urgent first."""
     filed, runs = look.observed.lanes, look.observed.runs
-    blocked: list[str] = []
-    heads: list[tuple[int, datetime, int, str]] = []
-
-    def line_up(lane: Lane) -> None:
-        """The first of a lane that its own deployment lets go."""
-        pile = filed.fronts[lane]
-        while (first := pile.first()) is not None:
-            run = runs[first[2]]
-            if run.id not in look.out and look.free(run.deployment) != 0:
-                heappush(heads, (_priority(look.observed, lane), *first))
-                return
-            pile.take()
-            if run.id not in look.out:
-                filed.park(run)
-                blocked.append(run.id)
-
     for lane in [lane for lane, pile in filed.fronts.items() if not pile]:
         del filed.fronts[lane]
-    if look.all < look.host.places:
-        for lane in filed.fronts:
-            if not look.closed(lane):
-                line_up(lane)
-    while heads and look.all < look.host.places:
-        run = runs[heappop(heads)[-1]]
+    for lane in filed.fronts if look.all < look.host.places else ():
+        if not look.closed(lane):
+            look.line_up(lane)
+    while look.heads and look.all < look.host.places:
+        run = runs[heappop(look.heads)[-1]]
         lane = (run.pool, run.queue)
-        if look.closed(lane):
-            continue
-        if look.free(run.deployment) != 0:
-            look.start(run)
-        line_up(lane)
-    for ident in look.out & runs.keys():
+        if not look.closed(lane):
+            if look.free(run.deployment) != 0:
+                look.start(run)
+            look.line_up(lane)
+    for ident in look.out:
         if ident in filed.ripened or ident in look.observed.waiting:
             filed.come(runs[ident])  # until it is folded it waits
-    return blocked
 
 
 def _tell(look: _Round, runs: Iterable[str]) -> None:
@@ -236,8 +235,3 @@ def late(observed: Observed, now: datetime) -> list[Fact]:
         for run in observed.lanes.ripe(now, observed.runs)
         if run.state is State.SCHEDULED and run.ready_at + LATE <= now
     ]
-
-
-def waiting_for(observed: Observed, run: Run, host: Host) -> str | None:
-    """What a run that waits for a slot waits for as things stand, which may be more than it was told; None: nothing."""
-    return _Round(observed, host, len(observed.active)).wait(run)

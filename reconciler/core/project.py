@@ -57,7 +57,7 @@ def _revision_applied(observed: Observed, event: Event, touched: Touched) -> Non
     observed.refused = None
     observed.confirmed = None
     observed.stale = None
-    if data.get("pools") is not None:
+    if data.get("pools") is not None:  # of the first logs, in which pools had no facts of their own
         observed.pools = dict(data["pools"])
     touched.repository = True
     _mark_held(observed, set(data.get("held", ())), previous, touched)

@@ -142,7 +142,8 @@ class Loop:
         messages = [*self._unheard, *messages]
         self._unheard = []
         try:
-            self.ledger.recover()
+            if self.ledger.recover():
+                self._look_again()
             self._slots(now)
             for message in messages:
                 self._handle(message, now, answers)
@@ -205,6 +206,10 @@ class Loop:
         self.payloads.forget()
         with contextlib.suppress(StoreError):
             self.ledger.drop()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """The state was read anew: so is what is to come."""
         self._ahead = due.look_ahead(self.ledger.observed)
         self._agenda = due.Agenda(self.ledger.observed.deployments)
 
@@ -260,7 +265,7 @@ class Loop:
             return
         observed, desired = self.ledger.observed, self._read.desired
         made = plan.plan(desired, observed, self._policy)
-        facts = plan.facts(made, desired, observed, self._read.pools)
+        facts = plan.facts(made, desired, observed)
         if facts and not made.refused:
             self.payloads.add_specs(self._read.texts, (c.declared for c in made.changes))
             facts = [*pinned.before(made, desired, observed, now), *facts]
@@ -395,6 +400,8 @@ def _tell(made: Plan) -> None:
         return
     said = [f"{sum(c.action is action for c in made.changes)} {action.past}" for action in Action]
     log.info("revision %s applied: %s, %d moved", made.revision[:8], ", ".join(said), len(made.moved.deployments))
+    for change in made.pools:
+        log.info("work pool %s %s: %s", change.pool, change.action.past, change.reason)
     for problem in made.problems[:TOLD]:
         log.warning("%s", problem)
     if len(made.problems) > TOLD:

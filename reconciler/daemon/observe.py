@@ -87,10 +87,6 @@ class Observer:
         self._dirty |= affected
         return self._desired(_rewound(repo, applied, head))
 
-    def pools(self) -> dict[str, Json]:
-        """Every declared work pool by name."""
-        return self._all.pools()
-
     @property
     def looks_elsewhere(self) -> bool:
         """Whether a deployment's source may move though this branch does not."""
@@ -279,6 +275,7 @@ class Observer:
             problems=problems,
             notes=notes,
             rewound_from=rewound,
+            pools=self._all.pools(),
         )
 
     # --- a restart -------------------------------------------------------------------------------------------------

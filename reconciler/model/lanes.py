@@ -6,10 +6,7 @@ No decision is made here: core/admit says which deployments are full, and looks 
 from collections import Counter
 from datetime import datetime
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # the two know each other: a run's order is its own, what is filed here are runs
-    from reconciler.model.state import Run
+from typing import Generic, Protocol, TypeVar
 
 Key = tuple[datetime, int, str]
 """What a pile is ordered by: an instant, the order of creation, the run."""
@@ -17,6 +14,28 @@ Lane = tuple[str, str]
 """A work pool and a queue of it."""
 SLACK = 64
 """Entries of runs that left, which a pile may hold before it is tidied."""
+
+
+class Filed(Protocol):
+    """What is filed here: a run."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102 - as in model/state.Run, and so below
+    @property
+    def seq(self) -> int: ...  # noqa: D102
+    @property
+    def deployment(self) -> str: ...  # noqa: D102
+    @property
+    def pool(self) -> str: ...  # noqa: D102
+    @property
+    def queue(self) -> str: ...  # noqa: D102
+    @property
+    def due(self) -> datetime: ...  # noqa: D102
+    @property
+    def ready_at(self) -> datetime: ...  # noqa: D102
+
+
+R = TypeVar("R", bound=Filed)
 
 
 class Pile:
@@ -34,7 +53,7 @@ class Pile:
     def __contains__(self, run: str) -> bool:
         return run in self._in
 
-    def put(self, run: "Run", at: datetime) -> None:
+    def put(self, run: Filed, at: datetime) -> None:
         """File a run under an instant; again under the same changes nothing."""
         key = (at, run.seq, run.id)
         if self._in.get(run.id) != key:
@@ -63,22 +82,22 @@ class Pile:
         return first
 
 
-class Lanes:
+class Lanes(Generic[R]):
     """Who holds a slot, who waits for one, and who waits for its time."""
 
     __slots__ = ("fronts", "held", "parked", "pools", "queues", "ripened", "stirred", "times", "turned", "waits")
 
     def __init__(self) -> None:
-        self.held: dict[str, dict[str, Run]] = {}
+        self.held: dict[str, dict[str, R]] = {}
         """Runs that hold a slot, by deployment."""
         self.queues: Counter[Lane] = Counter()
         self.pools: Counter[str] = Counter()
         """How many hold a slot of a queue, of a pool."""
-        self.waits: dict[str, dict[str, Run]] = {}
+        self.waits: dict[str, dict[str, R]] = {}
         """Runs that wait for a slot, by deployment."""
         self.times = Pile()
         """Runs that wait for their time."""
-        self.ripened: dict[str, Run] = {}
+        self.ripened: dict[str, R] = {}
         """Those whose time has come and that nobody decided about yet."""
         self.fronts: dict[Lane, Pile] = {}
         """Who waits in a lane, but for those parked, by due."""
@@ -89,7 +108,7 @@ class Lanes:
         self.turned: set[str] = set()
         """Work pools and deployments declared otherwise: who waits there may wait for something else now."""
 
-    def file(self, run: "Run", *, holds: bool, waits: bool, queued: bool) -> None:
+    def file(self, run: R, *, holds: bool, waits: bool, queued: bool) -> None:
         """Put a run where its state belongs; nowhere when it is over."""
         self.stirred.add(run.deployment)
         lane = (run.pool, run.queue)
@@ -107,23 +126,23 @@ class Lanes:
         elif run.id not in self.ripened:
             self.times.put(run, run.ready_at)
 
-    def ripe(self, now: datetime, runs: "dict[str, Run]") -> "list[Run]":
+    def ripe(self, now: datetime, runs: dict[str, R]) -> list[R]:
         """The runs whose time has come and that nobody decided about yet."""
         while (first := self.times.first()) is not None and first[0] <= now:
             self.times.take()
             self.ripened[first[2]] = runs[first[2]]
         return list(self.ripened.values())
 
-    def come(self, run: "Run") -> None:
+    def come(self, run: R) -> None:
         """A run lines up in its lane."""
         self.fronts.setdefault((run.pool, run.queue), Pile()).put(run, run.due)
 
-    def park(self, run: "Run") -> None:
+    def park(self, run: R) -> None:
         """A run steps aside, as its deployment is full."""
         lane = (run.pool, run.queue)
         self.parked.setdefault(run.deployment, {}).setdefault(lane, Pile()).put(run, run.due)
 
-    def unpark(self, deployment: str, runs: "dict[str, Run]", most: int) -> None:
+    def unpark(self, deployment: str, runs: dict[str, R], most: int) -> None:
         """The first `most` of each lane that stepped aside for a deployment line up again."""
         piles = self.parked.get(deployment, {})
         for lane, pile in list(piles.items()):
@@ -142,18 +161,18 @@ class Lanes:
             self.turned.add(what)
             self.stirred.add(what)
 
-    def _is_parked(self, run: "Run", lane: Lane) -> bool:
+    def _is_parked(self, run: R, lane: Lane) -> bool:
         piles = self.parked.get(run.deployment, {})
         return lane in piles and run.id in piles[lane]
 
-    def _leave(self, run: "Run", lane: Lane) -> None:
+    def _leave(self, run: R, lane: Lane) -> None:
         if lane in self.fronts:
             self.fronts[lane].drop(run.id)
         if run.deployment in self.parked and lane in self.parked[run.deployment]:
             self.parked[run.deployment][lane].drop(run.id)
 
 
-def _filed(groups: "dict[str, dict[str, Run]]", run: "Run", *, there: bool) -> bool:
+def _filed(groups: dict[str, dict[str, R]], run: R, *, there: bool) -> bool:
     """Put a run into its deployment's group, or take it out; whether that changed anything."""
     group = groups.get(run.deployment, {})
     if (run.id in group) == there:

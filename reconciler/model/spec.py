@@ -154,7 +154,9 @@ class ConcurrencyLimit(Words):
     """How many runs of the deployment may be active at once, and what happens to the others."""
 
     limit: int = Field(gt=0, le=1_000_000, description="Active runs at once.")
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(default=None, description="ENQUEUE by default.")
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
+        default=None, description="ENQUEUE by default."
+    )
     grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Lease of a slot.")
 
 

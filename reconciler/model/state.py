@@ -204,7 +204,7 @@ class Observed:
     """Those of `runs` that wait for their time, or have not been told yet which slot they wait for."""
     waiting: dict[str, Run] = field(default_factory=dict)
     """Those of `runs` in AwaitingConcurrencySlot."""
-    lanes: Lanes = field(default_factory=Lanes, compare=False, repr=False)
+    lanes: Lanes[Run] = field(default_factory=Lanes, compare=False, repr=False)
     """The same runs, filed for core/admit."""
 
     def place(self, run: Run) -> None:

@@ -149,7 +149,7 @@ def test_slots_never_leak_and_no_limit_is_passed(seed: int):
         before = {r.id for r in history.observed.active.values()}
         history.look()
         observed, lanes = history.observed, history.observed.lanes
-        held = [r for r in observed.active.values()]
+        held = list(observed.active.values())
         assert sum(map(len, lanes.held.values())) == len(held) <= max(history.places, len(before))
         for name, deployment in observed.deployments.items():
             mine = [r for r in held if r.deployment == name]

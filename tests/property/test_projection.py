@@ -63,7 +63,11 @@ class Story:
         tell(self.ledger, *facts, now=self.now)
 
     def runs(self) -> None:
-        tell(self.ledger, *admit.admit(self.ledger.observed, self.now, admit.Host(3, frozenset({"process"}))), now=self.now)
+        tell(
+            self.ledger,
+            *admit.admit(self.ledger.observed, self.now, admit.Host(3, frozenset({"process"}))),
+            now=self.now,
+        )
         for run in list(self.ledger.observed.runs.values()):
             if run.state in ACTIVE and self.rng.random() < 0.7:
                 said = Report(run.id, run.attempt, (), {"fact": "completed"}, {"code": self.rng.choice((0, 1))})
