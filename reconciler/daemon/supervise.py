@@ -21,6 +21,8 @@ from reconciler.core.report import Report
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal
+from reconciler.engine.order import ORDER
+from reconciler.engine.pull import WORK
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
@@ -123,7 +125,7 @@ class Supervisor:
         self._ask(lambda: self._stop(run))
 
     def forget(self, run: str) -> None:
-        """A run is over: its working copies go."""
+        """A run is over: its working copies and orders go."""
         self._ask(lambda: self._forget(run))
 
     def again(self, run: str) -> None:
@@ -215,8 +217,10 @@ class Supervisor:
 
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
-        if watched is not None:
-            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+        for attempt in range(1, watched.attempt + 1) if watched else ():
+            folder = self._state.attempt(run, attempt)
+            shutil.rmtree(folder / WORK, ignore_errors=True)
+            (folder / ORDER).unlink(missing_ok=True)  # it holds the run's environment
         self._orders.released(run)
 
     def _again(self, run: str) -> None:

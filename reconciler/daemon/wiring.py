@@ -6,14 +6,14 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import daemon as shell
 from reconciler.core.plan import Policy
-from reconciler.daemon import requests
+from reconciler.daemon import config, requests, retention
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
@@ -21,6 +21,7 @@ from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
+from reconciler.daemon.retention import Retention
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
@@ -28,6 +29,8 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
+from reconciler.model.plan import Json
+from reconciler.stores import Stored
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -51,6 +54,7 @@ class Daemon:
     watch: Watch
     supervisor: Supervisor
     server: Server
+    retention: Retention
     store: SqliteStore
     branch: str
     """The tracked branch."""
@@ -62,6 +66,7 @@ class Daemon:
         self.server.start()
         self.looker.start()
         self.watch.start()
+        self.retention.start()
 
     def run(self) -> None:
         """Turn until `stop`; runs that live go on."""
@@ -69,6 +74,7 @@ class Daemon:
             self.loop.run()
         finally:
             self.watch.stop()
+            self.retention.stop()
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
@@ -140,8 +146,35 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
-    server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
-    return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
+    keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
+
+    def answer(verb: str, args: Mapping[str, Json], who: str) -> Json:
+        """On the asking thread, which may take its time over files; all else is decided on the loop's."""
+        if verb == "gc":
+            return keeper.sweep(dry=bool(args.get("dry_run")))
+        return requests.answer(loop, verb, args, who)
+
+    return Daemon(state, lock, loop, looker, watch, supervisor, Server(state, answer), keeper, store, branch)
+
+
+def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool) -> dict[str, dict[str, int]]:
+    """What retention lets go of where no daemon runs. Raises ConflictError when one does."""
+    lock = Lock(state, {"branch": "none: it is being tidied"})
+    try:
+        with contextlib.closing(SqliteStore.open(state.log)) as store:
+            ledger = Ledger(store)
+
+            def purge(stored: list[Stored]) -> tuple[int, int]:
+                went, facts = retention.purge(ledger, stored)
+                ledger.stage(facts, clock())
+                ledger.flush()
+                return went
+
+            opened = lambda: Repository.open(path, trust_owner=settings.allow_owner)  # noqa: E731 - a thing to hand over
+            mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
+            return Retention(state, config.kept(settings), clock, mirrors, purge).sweep(dry=dry, copies=True)
+    finally:
+        lock.release()
 
 
 class Kept:
