@@ -250,6 +250,8 @@ class SimGit:
             {"interval": rng.choice((20, 600)), "slug": "own"},
             {"cron": rng.choice(("*/5 * * * *", "* * * * *", "7 * * * *")), "slug": "clock"},
             {"cron": "*/2 * * * *", "parameters": {"n": 9}},
+            {"cron": "*/4 * * * *", "catchup": "latest", "jitter": 20},
+            {"interval": 100, "catchup": "all", "catchup_window": 1800},
         ]
         return [a_rule(**rule) for rule in rng.sample(rules, rng.choice((0, 1, 1, 2)))]
 

@@ -14,7 +14,7 @@ from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run, State
 
 LATE = timedelta(seconds=15)
-"""How long after its due a run that has not started is Late."""
+"""How long after its due (its start, where that is later) a run that has not started is Late."""
 
 DEFAULT_PRIORITY = 1_000_000
 """Of a queue that no pool declares: after all that are declared."""
@@ -54,8 +54,8 @@ def admit(observed: Observed, now: datetime, places: int) -> list[Fact]:
 
 
 def ready_at(run: Run) -> datetime:
-    """When a queued run may start at the earliest: its due, or the end of a retry's delay."""
-    return run.until if run.state is State.AWAITING_RETRY and run.until else run.due
+    """When a queued run may start at the earliest: its due, the later start it has, or the end of a retry's delay."""
+    return run.until if run.state is State.AWAITING_RETRY and run.until else run.start_at or run.due
 
 
 def wake_at(observed: Observed, now: datetime) -> datetime | None:
@@ -65,15 +65,15 @@ def wake_at(observed: Observed, now: datetime) -> datetime | None:
         ready = ready_at(run)
         if ready > now:
             ahead.append(ready)
-        elif run.state is State.SCHEDULED and run.due + LATE > now:
-            ahead.append(run.due + LATE)
+        elif run.state is State.SCHEDULED and ready + LATE > now:
+            ahead.append(ready + LATE)
     return min(ahead, default=None)
 
 
 def _order(pools: Mapping[str, Json], run: Run) -> tuple[int, datetime, int]:
     queues = (pools.get(run.pool) or {}).get("work_queues") or {}
     priority = (queues.get(run.queue) or {}).get("priority") or DEFAULT_PRIORITY
-    return (priority, run.due, run.seq)
+    return (priority, run.start_at or run.due, run.seq)
 
 
 def _decide(observed: Observed, run: Run, taken: _Taken, places: int) -> Fact | None:
@@ -84,7 +84,8 @@ def _decide(observed: Observed, run: Run, taken: _Taken, places: int) -> Fact | 
         taken.take(run)
         return RunMoved(run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason="a slot is free")
     deployment = observed.deployments.get(run.deployment)
-    new = run.state in {State.SCHEDULED, State.LATE}
+    # A person who asks for a hundred slots wants all of them: a backfill waits.
+    new = run.state in {State.SCHEDULED, State.LATE} and run.trigger != "backfill"
     if new and wait.startswith("deployment") and deployment is not None and deployment.collision == "CANCEL_NEW":
         return RunMoved(run=run.id, state=State.CANCELLED, attempt=run.attempt, reason=f"CANCEL_NEW: {wait}")
     if run.state is not State.AWAITING_CONCURRENCY_SLOT or run.reason != wait:
@@ -119,8 +120,8 @@ def late(observed: Observed, now: datetime) -> list[Fact]:
             run=r.id,
             state=State.LATE,
             attempt=r.attempt,
-            reason=f"not started {(now - r.due).total_seconds():.0f} s after due",
+            reason=f"not started {(now - ready_at(r)).total_seconds():.0f} s after {'start' if r.start_at else 'due'}",
         )
         for r in observed.queued.values()
-        if r.state is State.SCHEDULED and r.due + LATE <= now
+        if r.state is State.SCHEDULED and ready_at(r) + LATE <= now
     ]

@@ -97,7 +97,7 @@ def _cancel(args: Mapping[str, Any], who: str) -> Decide:
 
 def _suspend(args: Mapping[str, Any], who: str) -> Decide:
     name, reason = _text(args, "deployment"), str(args.get("reason") or "")
-    return lambda loop, _now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, who, reason))
+    return lambda loop, now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, now, who, reason))
 
 
 def _resume(args: Mapping[str, Any], who: str) -> Decide:

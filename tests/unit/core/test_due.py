@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from helpers_facts import NOW, a_deployment, a_scheduled, later, observed_of
 
-from reconciler.core import due as module
-from reconciler.core.due import due, look_ahead, skipped
+from reconciler.core import rest as module
+from reconciler.core.agenda import look_ahead
+from reconciler.core.due import due
 from reconciler.model.events import RunCreated, SlotsMissed
 from reconciler.model.ids import instant, run_id
 from reconciler.model.state import Hold
@@ -106,22 +107,10 @@ def test_looking_ahead_changes_no_answer():
     assert found(plain, later(60)) == found(ahead, later(60))
 
 
-def test_what_passed_while_standing_still_is_one_stretch():
-    deployment = a_deployment(
-        schedules=(a_scheduled(**EVERY_MINUTE), a_scheduled(**EVERY_MINUTE, slug="x", active=False))
-    )
-    facts = skipped(deployment, later(600), "paused in git")
-    assert [(f.first, f.last, f.count, f.reason) for f in facts] == [
-        (instant(later(60)), instant(later(600)), 10, "paused in git")
-    ] * 2
-    assert [f.schedule for f in skipped(deployment, later(600), "off", inactive_only=True)] == ["x"]
-    assert skipped(deployment, later(59), "r") == []
-
-
-def test_a_stretch_too_long_to_count_goes_on(monkeypatch):
-    monkeypatch.setattr(module, "MANY", 5)
-    (missed, *_) = found(one(), later(3630)).facts
-    assert (missed.last, missed.count) == (instant(later(300)), 5)
+def test_a_stretch_too_long_to_count_is_several(monkeypatch):
+    monkeypatch.setattr(module, "MANY", 25)
+    facts = [f for f in found(one(), later(3630)).facts if isinstance(f, SlotsMissed)]
+    assert [(f.first, f.count) for f in facts] == [(instant(later(60 * n)), c) for n, c in ((1, 25), (26, 25), (51, 9))]
 
 
 def test_the_fold_hour_fires_once_for_a_fixed_time():
