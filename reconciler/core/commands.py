@@ -42,14 +42,19 @@ def find(observed: Observed, name: str) -> Deployment:
         ) from None
 
 
-def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fact]]:
-    """The new run's id and its facts."""
-    deployment = find(observed, request.deployment)
+def need_source(observed: Observed, deployment: Deployment) -> None:
+    """Raises ConflictError where a run could not be pinned to a commit."""
     if not deployment.source_commit(observed.whole_commit) and deployment.source.kind != "none":
         raise ConflictError(
             f"the source commit of {deployment.name} is {deployment.version(observed.whole_commit)}",
             hint="fetch the missing history (git fetch --unshallow) and let the daemon reconcile",
         )
+
+
+def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fact]]:
+    """The new run's id and its facts."""
+    deployment = find(observed, request.deployment)
+    need_source(observed, deployment)
     # A NUL is in no schedule's identity: a request whose key reads like one never gets the id of that slot's run.
     ident = run_id(deployment.name, f"request\0{request.key}", request.due)
     fact = RunCreated(

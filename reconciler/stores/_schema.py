@@ -65,7 +65,7 @@ def version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def create(db: sqlite3.Connection, found: int) -> None:
-    """Make the tables that a file of schema `found` (0: new) lacks; the caller's transaction also writes the version."""
+    """Make the tables that a file of schema `found` (0: new) lacks; the caller writes the version with them."""
     for statement in (SLOTS if found else TABLES).split(";\n"):
         if statement.strip():
             db.execute(statement)
