@@ -40,7 +40,8 @@ def command(obj: dict[str, Any], /, *, as_json: bool, key: str | None, first: st
     The runs wait for the same limits as all others. A paused or suspended deployment may be backfilled.
 
     \b
-    JSON: {slots: [{due, schedule, runs, why}], created, before}; before is a run that the same key made earlier.
+    JSON: {slots: [{due, schedule, runs, why}], created, cut, before}; cut says that --to was ahead, before is a run
+    that the same key made earlier.
     """
     wish = {"deployment": asked.pop("name"), "from": first, "to": last, "key": key or os.urandom(16).hex()}
     told = client.ask(Place.of(obj).state, "backfill", wish | {k: v for k, v in asked.items() if v is not None})
@@ -59,9 +60,11 @@ def _text(told: dict[str, Json], limit: int, *, dry: bool) -> None:
     if shown:
         verb = "would run" if dry else "runs"
         lines = [(when(s["due"]), s["schedule"], verb if s["runs"] else "left alone", s["why"]) for s in shown]
-        table(("DUE", "SCHEDULE", "", "BECAUSE"), lines)
+        table(("DUE", "SCHEDULE", "WHAT", "BECAUSE"), lines)
     if len(slots) > len(shown):
         say(f"and {len(slots) - len(shown)} more")
+    if told["cut"]:
+        say("--to is ahead: the span ends now")
     counted = f"{_many(len(slots), 'slot')} in the span"
     if not dry:
         say(f"{_many(told['created'], 'run')} created of {counted}")

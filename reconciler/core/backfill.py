@@ -64,12 +64,11 @@ def slots(deployment: Deployment, wanted: Wanted, now: datetime, runs: Iterable[
 
     Raises InvalidRequestError for a span that holds too much or lies ahead, and for a schedule that is not there.
     """
-    chosen = _chosen(deployment, wanted.schedule)
     of: dict[tuple[str, datetime], list[Run]] = {}
     for run in sorted(runs, key=lambda run: run.seq):
         of.setdefault((run.schedule, run.due), []).append(run)
     found: list[Slot] = []
-    for scheduled in chosen:
+    for scheduled in chosen(deployment, wanted.schedule):
         first, last = span(scheduled, wanted, now)
         dues = schedules.load(scheduled.rule).slots(first - _TICK, until=last)
         names = [scheduled.id, *filter(None, [scheduled.rule.get("replaces")])]
@@ -99,7 +98,8 @@ def _midnight(at: date | datetime) -> datetime:
     return at if isinstance(at, datetime) else datetime.combine(at, time(), UTC)
 
 
-def _chosen(deployment: Deployment, name: str | None) -> list[Scheduled]:
+def chosen(deployment: Deployment, name: str | None) -> list[Scheduled]:
+    """The schedule of that name, active or not; all active ones for None. Raises InvalidRequestError for none."""
     if name is not None:
         found = [s for s in deployment.schedules if s.id == name]
     else:
@@ -138,24 +138,24 @@ def facts(observed: Observed, asked: Asked, found: Sequence[Slot]) -> list[Fact]
     """The request and a run for each slot that gets one; nothing when none does. Raises InvalidRequestError."""
     wanted, deployment = asked.wanted, commands.find(observed, asked.wanted.deployment)
     commands.need_source(observed, deployment)
-    chosen = [slot for slot in found if slot.runs]
-    if len(chosen) > wanted.limit:
+    picked = [slot for slot in found if slot.runs]
+    if len(picked) > wanted.limit:
         raise InvalidRequestError(
-            f"{len(chosen)} slots would run, more than --limit {wanted.limit}: nothing was created",
-            hint=f"give --limit {len(chosen)}, or a shorter --from, --to",
+            f"{len(picked)} slots would run, more than --limit {wanted.limit}: nothing was created",
+            hint=f"give --limit {len(picked)}, or a shorter --from, --to",
         )
-    if not chosen:
+    if not picked:
         return []
     request = BackfillRequested(
         deployment=deployment.name,
         key=wanted.key,
-        first=instant(chosen[0].due),
-        last=instant(chosen[-1].due),
-        count=len(chosen),
+        first=instant(picked[0].due),
+        last=instant(picked[-1].due),
+        count=len(picked),
         reprocess=wanted.reprocess,
         who=asked.who,
     )
-    return [request, *(_created(observed, deployment, asked, slot) for slot in chosen)]
+    return [request, *(_created(observed, deployment, asked, slot) for slot in picked)]
 
 
 def _created(observed: Observed, deployment: Deployment, asked: Asked, slot: Slot) -> RunCreated:

@@ -34,17 +34,21 @@ def wanted(args: Mapping[str, Any]) -> backfill.Wanted:
 
 
 def decide(loop: Loop, now: datetime, wish: backfill.Wanted, who: str, *, dry: bool) -> tuple[Json, list[Fact]]:
-    """`{slots: [{due, schedule, runs, why}], created, before}`, and the facts; `before` is a run of the same key."""
+    """`{slots: [{due, schedule, runs, why}], created, cut, before}`, and the facts.
+
+    `cut` says that the span reached past now, `before` is a run that the same key made.
+    """
     observed = loop.ledger.observed
     deployment = commands.find(observed, wish.deployment)
     before = loop.run_of_key(wish.deployment, wish.key)
     if before is not None:
-        return {"slots": [], "created": 0, "before": before}, []
+        return {"slots": [], "created": 0, "cut": False, "before": before}, []
     found = backfill.slots(deployment, wish, now, _runs(loop, wish, now))
     asked = backfill.Asked(wish, now, who, loop.payloads.parameters)
     facts = [] if dry else backfill.facts(observed, asked, found)
     told = [{"due": instant(s.due), "schedule": s.scheduled.id, "runs": s.runs, "why": s.why} for s in found]
-    return {"slots": told, "created": max(0, len(facts) - 1), "before": None}, facts
+    cut = any(backfill.span(s, wish, now)[1] == now for s in backfill.chosen(deployment, wish.schedule))
+    return {"slots": told, "created": max(0, len(facts) - 1), "cut": cut, "before": None}, facts
 
 
 def _runs(loop: Loop, wish: backfill.Wanted, now: datetime) -> list[Run]:
