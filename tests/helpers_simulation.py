@@ -249,9 +249,9 @@ class SimGit:
         rules = [
             {"interval": 60},
             {"interval": 45, "active": rng.random() < 0.7},
-            {"interval": rng.choice((20, 600)), "slug": "own"},
+            {"interval": rng.choice((20, 600)), "slug": "own", "catchup": "all", "catchup_window": 400},
             {"cron": rng.choice(("*/5 * * * *", "* * * * *", "7 * * * *")), "slug": "clock"},
-            {"cron": "*/2 * * * *", "parameters": {"n": 9}},
+            {"cron": "*/2 * * * *", "parameters": {"n": 9}, "catchup": "latest", "jitter": 20},
         ]
         return [a_rule(**rule) for rule in rng.sample(rules, rng.choice((0, 1, 1, 2)))]
 

@@ -17,7 +17,7 @@ from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run, State
 
 LATE = timedelta(seconds=15)
-"""How long after its due a run that has not started is Late."""
+"""How long after its due (its start, where that is later) a run that has not started is Late."""
 
 LAST = 1_000_000
 """The priority of a queue that its pool does not declare: after all that are."""
@@ -114,7 +114,7 @@ class _Round:
 def admit(observed: Observed, now: datetime, host: Host) -> list[Fact]:
     """Runs let in, told to wait, or cancelled by what their deployment does when it is full."""
     filed = observed.lanes
-    ripe = sorted(filed.ripe(now, observed.runs), key=lambda run: (run.due, run.seq))
+    ripe = sorted(filed.ripe(now, observed.runs), key=lambda run: (run.turn, run.seq))
     if not ripe and not filed.turned and (not observed.waiting or len(observed.active) >= host.places):
         return []
     look = _Round(observed, host, len(observed.active))
@@ -161,7 +161,8 @@ def _tell(look: _Round, runs: Iterable[str]) -> None:
         if wait is None:
             continue
         deployment = look.observed.deployments.get(run.deployment)
-        new = run.state in {State.SCHEDULED, State.LATE}
+        # A person who asks for a hundred slots wants all of them: a backfill waits.
+        new = run.state in {State.SCHEDULED, State.LATE} and run.trigger != "backfill"
         if new and wait.startswith("deployment ") and deployment and deployment.collision == "CANCEL_NEW":
             look.facts.append(_moved(run, State.CANCELLED, f"CANCEL_NEW: {wait}"))
         elif run.state is not State.AWAITING_CONCURRENCY_SLOT or run.reason != wait:
@@ -231,7 +232,7 @@ def wake_at(observed: Observed) -> datetime | None:
 def late(observed: Observed, now: datetime) -> list[Fact]:
     """Runs still Scheduled past `LATE` become Late, so that a surface shows it."""
     return [
-        _moved(run, State.LATE, f"not started {(now - run.ready_at).total_seconds():.0f} s after due")
+        _moved(run, State.LATE, f"not started {(now - run.ready_at).total_seconds():.0f} s after {'start' if run.start_at else 'due'}")
         for run in observed.lanes.ripe(now, observed.runs)
         if run.state is State.SCHEDULED and run.ready_at + LATE <= now
     ]

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import plugins, pools
-from reconciler.core import admit, due, job_variables, pinned, plan, report, rows
+from reconciler.core import admit, agenda, due, job_variables, pinned, plan, report, rows
 from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
@@ -80,10 +80,10 @@ class Loop:
         """Plans staged in this turn: said in the daemon's output once they are durable."""
         self._unheard: list[Message] = []
         """What git said in a turn that could not be made durable: nobody would say it again."""
-        self._ahead = due.look_ahead(ledger.observed)
-        due.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
+        self._ahead = agenda.look_ahead(ledger.observed)
+        agenda.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
         self._dues_kept = False
-        self._agenda = due.Agenda(ledger.observed.deployments)
+        self._agenda = agenda.Agenda(ledger.observed.deployments)
         self._failures = 0
         self._checkpointed = ledger.observed.seq
         self.once = False
@@ -133,7 +133,7 @@ class Loop:
         if not (once and self._dues_kept):
             self._dues_kept = True
             with contextlib.suppress(StoreError):
-                self.ledger.store.cache_put(DUES, {"": canonical(due.known(self.ledger.observed))})
+                self.ledger.store.cache_put(DUES, {"": canonical(agenda.known(self.ledger.observed))})
 
     def _turn(self, messages: list[Message]) -> bool:
         """Take messages in; whether to go on."""
@@ -210,8 +210,8 @@ class Loop:
 
     def _look_again(self) -> None:
         """The state was read anew: so is what is to come."""
-        self._ahead = due.look_ahead(self.ledger.observed)
-        self._agenda = due.Agenda(self.ledger.observed.deployments)
+        self._ahead = agenda.look_ahead(self.ledger.observed)
+        self._agenda = agenda.Agenda(self.ledger.observed.deployments)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -271,7 +271,7 @@ class Loop:
             facts = [*pinned.before(made, desired, observed, now), *facts]
         if facts:
             self.stage(facts, now)
-            self._ahead = due.look_ahead(self.ledger.observed)
+            self._ahead = agenda.look_ahead(self.ledger.observed)
             self._told.append(made)
         if not made.refused:
             self._keep = self._read
@@ -310,11 +310,14 @@ class Loop:
         ripe = self._agenda.ripe(now)
         if not ripe:
             return
-        found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe)
+        found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe, ran=self._ran)
         self.stage(list(found.facts), now)
         self._agenda.learn(found.wakes)
         if found.facts:
-            self._ahead = due.look_ahead(self.ledger.observed)
+            self._ahead = agenda.look_ahead(self.ledger.observed)
+
+    def _ran(self, run: str) -> bool:
+        return self.find_run(run) is not None
 
     def _admit(self, now: datetime) -> None:
         observed = self.ledger.observed

@@ -30,7 +30,7 @@ class Filed(Protocol):
     @property
     def queue(self) -> str: ...  # noqa: D102
     @property
-    def due(self) -> datetime: ...  # noqa: D102
+    def turn(self) -> datetime: ...  # noqa: D102
     @property
     def ready_at(self) -> datetime: ...  # noqa: D102
 
@@ -135,12 +135,12 @@ class Lanes(Generic[R]):
 
     def come(self, run: R) -> None:
         """A run lines up in its lane."""
-        self.fronts.setdefault((run.pool, run.queue), Pile()).put(run, run.due)
+        self.fronts.setdefault((run.pool, run.queue), Pile()).put(run, run.turn)
 
     def park(self, run: R) -> None:
         """A run steps aside, as its deployment is full."""
         lane = (run.pool, run.queue)
-        self.parked.setdefault(run.deployment, {}).setdefault(lane, Pile()).put(run, run.due)
+        self.parked.setdefault(run.deployment, {}).setdefault(lane, Pile()).put(run, run.turn)
 
     def unpark(self, deployment: str, runs: dict[str, R], most: int) -> None:
         """The first `most` of each lane that stepped aside for a deployment line up again."""

@@ -165,11 +165,16 @@ class Run:
         return self.state in FINAL
 
     @property
+    def turn(self) -> datetime:
+        """Its place in the line: its due, or the start it has instead."""
+        return self.start_at or self.due
+
+    @property
     def ready_at(self) -> datetime:
         """When it may start at the earliest: its due, with jitter, or the end of a retry's delay."""
         if self.state is State.AWAITING_RETRY and self.until:
             return self.until
-        return max(self.due, self.start_at) if self.start_at else self.due
+        return self.turn
 
 
 @dataclass(slots=True)

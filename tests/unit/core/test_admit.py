@@ -118,3 +118,24 @@ def test_late_past_fifteen_seconds(after, expected):
 def test_nothing_wakes_what_waits_for_a_slot_or_runs():
     runs = [a_run(1, state=S.AWAITING_CONCURRENCY_SLOT), a_run(2, state=S.RUNNING)]
     assert wake_at(observed_of(runs=runs)) is None
+
+
+def test_jitter_puts_off_the_start_and_being_late():
+    run = a_run(start_at=later(100))
+    observed = observed_of(a_deployment(), runs=[run])
+    assert (told(observed, now=later(99)), wake_at(observed)) == ([], later(100))
+    assert late(observed, later(100) + LATE - timedelta(microseconds=1)) == []
+    assert late(observed, later(100) + LATE)[0].reason == "not started 15 s after start"
+    assert started(observed, now=later(100)) == [run.id]
+
+
+def test_a_backfill_waits_where_others_are_cancelled_and_takes_its_turn():
+    active = a_run(1, state=S.RUNNING, attempt=1)
+    filled = a_run(2, trigger="backfill", due=later(-9e6), start_at=later(-5))
+    scheduled = a_run(3, due=later(-10))
+    deployment = a_deployment(limit=1, collision="CANCEL_NEW")
+    found = told(observed_of(deployment, runs=[active, filled, scheduled]))
+    assert [(run, state) for run, state, _ in found] == [
+        (scheduled.id, "Cancelled"), (filled.id, "AwaitingConcurrencySlot"),
+    ]  # fmt: skip
+    assert late(observed_of(deployment, runs=[filled]), NOW) == []

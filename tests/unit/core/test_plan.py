@@ -274,7 +274,7 @@ def test_set_back_a_schedule_taken_up_again_starts_where_it_ended():
     ledger = applied(spec, B)
     apply(ledger, desired_of(B, revision="r2"), now=later(3600))
     apply(ledger, desired_of(spec, B, revision="r3"), now=later(-3600))
-    assert schedule(ledger).accounted == later(0)
+    assert schedule(ledger).accounted == later(3600)
     apply(ledger, desired_of(B, revision="r4"))
     apply(ledger, desired_of(spec, B, revision="r5"), now=later(-10 * 86_400))
     assert schedule(ledger).accounted == later(-10 * 86_400)
