@@ -87,12 +87,12 @@ def slot(events: Iterable[Event], runs: Sequence[Mapping[str, Json]], due: datet
             told.append(event)
     named = [ident for ident, rule in then.rules.items() if _names(rule, due)]
     answers = [_ran(row, then) for row in runs]
-    done = {row.get("schedule") for row in runs}
+    done = {row["schedule"] for row in runs if row["trigger"] != "backfill"}
     for event in told:
         if event.data["schedule"] not in done:
             done.add(event.data["schedule"])
             answers.append(_stretch(event, then))
-    left = [ident for ident in named if ident not in done]
+    left = [ident for ident in named if ident not in done and ident not in {row["schedule"] for row in runs}]
     if left or not answers:
         answers.append(_not_told(then, left, due, now))
     facts = {b.seq: b for answer in answers for b in answer.because}
@@ -142,7 +142,7 @@ def _ran(row: Mapping[str, Json], then: _Then) -> Answer:
 
 
 def _reason(row: Mapping[str, Json]) -> str:
-    why = " ".join(str(row[key]) for key in ("made_for", "reason") if row.get(key))
+    why = "; ".join(str(row[key]) for key in ("made_for", "reason") if row.get(key))
     return f" ({why})" if why else ""
 
 

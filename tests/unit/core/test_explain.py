@@ -44,6 +44,11 @@ def stretch(kind, first: float, last: float, reason: str = "why", schedule: str 
     )  # fmt: skip
 
 
+def a_run(**fields) -> dict:
+    row = {"id": "abc", "name": "quiet-otter", "state": "Completed", "schedule": "hourly", "trigger": "schedule"}
+    return {**row, **fields}
+
+
 SUSPENDED = DeploymentSuspended(deployment=NAME, reason="quiet", who="ada")
 
 
@@ -107,15 +112,15 @@ def test_a_slot_without_a_run(facts, at, verdict, said):
 
 
 def test_a_slot_that_ran_names_its_run_and_why():
-    row = {"id": "abc", "name": "quiet-otter", "state": "Failed", "reason": "it raised", "made_for": "caught up"}
+    row = a_run(state="Failed", reason="it raised", made_for="caught up")
     answer = explain.slot(log((-2, created())), [row], hours(1), hours(8))
     assert answer.verdict == "run"
-    assert answer.said == "run abc (quiet-otter) was made for it: Failed (caught up it raised)"
+    assert answer.said == "run abc (quiet-otter) was made for it: Failed (caught up; it raised)"
 
 
 def test_each_schedule_that_names_the_moment_has_its_own_fate():
     rules = (HOURLY, a_rule(interval=3600, slug="twin"))
-    row = {"id": "abc", "name": "quiet-otter", "state": "Completed", "schedule": "hourly"}
+    row = a_run()
     facts = log((-2, created(schedules=rules)), (3, stretch(SlotsMissed, 1, 2, "nobody looked", schedule="twin")))
     answer = explain.slot(facts, [row], hours(1), hours(8))
     assert answer.verdict == "run"
@@ -123,6 +128,13 @@ def test_each_schedule_that_names_the_moment_has_its_own_fate():
         "run abc (quiet-otter) was made for it: Completed",
         "missed: nobody looked (schedule twin)",
     ]
+
+
+def test_a_slot_that_was_missed_and_then_backfilled_tells_both():
+    facts = log((-2, created()), (3, stretch(SlotsMissed, 1, 2, "nobody looked")))
+    answer = explain.slot(facts, [a_run(trigger="backfill")], hours(1), hours(8))
+    assert answer.verdict == "run"
+    assert "missed: nobody looked" in answer.said
 
 
 def test_the_facts_behind_an_answer_come_in_the_order_of_the_log():
