@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,8 @@ class Orders:
             "due": instant(run.due),
             "state_dir_copies": str(self._state.copies),
             "git_dir": str(self._common),
+            "environments": str(self._state.environments),
+            "python": sys.executable,
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),

@@ -12,17 +12,21 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reconciler.engine import fetch
 from reconciler.model.errors import StepError
 
 Manifest = dict[str, Any]
 
 
-def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any]) -> Manifest:
+def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any], *, python: str | None = None) -> Manifest:
     """A working copy of `inputs["commit"]`, restricted to `directories`, at `target`: prepared, or from git now.
+
+    `python` is the interpreter that has our git door, where it is another one.
 
     Raises StepError when the order does not say which commit, and what git says when it cannot give it.
     """
@@ -32,10 +36,13 @@ def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any]) -> Mani
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder and (manifest := take(Path(folder), commit, directories, target)):
         return manifest
-    return _from_git(Path(inputs["git_dir"]), commit, target, directories)
+    if python and python != sys.executable:
+        place = {"git_dir": inputs["git_dir"], "target": str(target)}
+        return fetch.ask(python, {**place, "commit": commit, "directories": directories})
+    return from_git(Path(inputs["git_dir"]), commit, target, directories)
 
 
-def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -> Manifest:
+def from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -> Manifest:
     """The cold path: the one place where a run imports our git door, and only then."""
     checkout = importlib.import_module("reconciler.git.checkout")
     repository = importlib.import_module("reconciler.git.repository").Repository.open(git_dir)

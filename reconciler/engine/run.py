@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, load, marker, order, parameters, pull, report
+from reconciler.engine import call, handover, load, marker, order, parameters, pull, report
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -25,11 +25,19 @@ def main(run_dir: Path, given: Order | None = None) -> int:
     """
     if not marker.claim(run_dir, marker.myself()):
         return 0
+    return _live(run_dir, given or order.load(run_dir), None)
+
+
+def go_on(run_dir: Path, memory: int) -> int:
+    """The same run, and the same process, after a pull step that asked for another interpreter."""
+    return _live(run_dir, order.load(run_dir), pull.Source.load(handover.take(memory)))
+
+
+def _live(run_dir: Path, todo: Order, before: pull.Source | None) -> int:
     call.end_on_termination()
-    todo = given or order.load(run_dir)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
     try:
-        return _attempt(run_dir, todo, journal)
+        return _attempt(run_dir, todo, journal, before)
     except OSError as error:
         print(f"the run could not be recorded: {error}", file=sys.stderr)  # noqa: T201 - the output is what is left
         return _UNRECORDED
@@ -50,9 +58,9 @@ def leave(code: int) -> NoReturn:
         os._exit(code)
 
 
-def _attempt(run_dir: Path, todo: Order, journal: Journal) -> int:
+def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source | None) -> int:
     try:
-        source = pull.pull(run_dir, todo, journal)
+        source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         arguments = parameters.bind(loaded.flow, todo.parameters)

@@ -22,12 +22,14 @@ LONG = ("prefect.deployments.steps.", "prefect.projects.steps.")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a step acts in: the run's private folder, where it stands, its environment, and how source is laid out."""
+    """What a step acts in: the run's private folder, where it stands, its environment, how source and packages come."""
 
     work: Path
     directory: Path
     environment: Mapping[str, str]
     lay_out: Callable[[Path, Mapping[str, Any]], None]
+    install: Callable[[Path, str, bool], None]
+    """Of a folder the requirements file of this name; whether the installer's words are part of the output."""
 
 
 class Step(ABC):
