@@ -174,14 +174,20 @@ class Observer:
         if source.kind is SourceKind.NONE:
             return Code(None, "no pull step brings it from git")
         if source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}:
-            return Code(lambda entrypoint, root: view.flow(entrypoint, root, asked))
+            return Code(
+                lambda entrypoint, root: view.flow(entrypoint, root, asked),
+                step=lambda word, bases: view.step(word, bases, asked),
+            )
         try:
             place = self._elsewhere(view.repo, source)
             other = view.at(place)
         except SourceUnavailableError as error:
             return Code(None, error.message)
         elsewhere[source] = place.commit
-        return Code(lambda entrypoint, root: other.flow(entrypoint, root, set()))
+        return Code(
+            lambda entrypoint, root: other.flow(entrypoint, root, set()),
+            step=lambda word, bases: other.step(word, bases, set()),
+        )
 
     def _elsewhere(self, repo: Repository, source: Source) -> Elsewhere:
         """The commit of a source that does not follow the tracked branch. Raises SourceUnavailableError."""

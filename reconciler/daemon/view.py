@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reconciler.core.own_steps import StepFacts, read_step
 from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
 from reconciler.daemon.reading import Elsewhere
 from reconciler.git import tree
@@ -20,6 +21,7 @@ class View:
         self.tree = tree_id
         self._read: dict[str, bytes | None] = {}
         self._flows: dict[tuple[str, str], tuple[FlowFacts | EntrypointProblem, set[str]]] = {}
+        self._steps: dict[tuple[str, tuple[str, ...]], tuple[StepFacts, set[str]]] = {}
         self._others: dict[Elsewhere, View] = {}
 
     def at(self, place: Elsewhere) -> "View":
@@ -36,6 +38,16 @@ class View:
             paths: set[str] = set()
             self._flows[key] = (read_flow(entrypoint, lambda path: self._code(path, paths), root=root), paths)
         facts, paths = self._flows[key]
+        asked |= paths
+        return facts
+
+    def step(self, word: str, bases: tuple[str, ...], asked: set[str]) -> StepFacts:
+        """The facts of a step of the user's own, read once; what was asked for is noted in `asked`."""
+        key = (word, bases)
+        if key not in self._steps:
+            paths: set[str] = set()
+            self._steps[key] = (read_step(word, lambda path: self._code(path, paths), bases), paths)
+        facts, paths = self._steps[key]
         asked |= paths
         return facts
 

@@ -2,8 +2,8 @@
 
 `entry.py template` answers launch requests on descriptor 3, `once RUN_DIR` keeps a single run; both fork, and the child
 comes back from `serve` to become the run. `template SECONDS` ends when nobody asked for so long.
-`run RUN_DIR` is the run itself, after a cold start; `continue RUN_DIR N` goes on with it in another interpreter, with what
-descriptor N holds. `fetch` lays source out for a run whose interpreter lacks our git door.
+`run RUN_DIR` is the run itself, after a cold start; `continue RUN_DIR N` goes on with it in another interpreter, with
+what descriptor N holds. `fetch` lays source out for a run whose interpreter lacks our git door.
 """
 
 import os

@@ -87,18 +87,18 @@ def enter(root: Path, wanted: Sequence[Requirements], *, deployment: str | None,
     environment = Environment(root / key(wanted))
     began = time.time_ns()
     while True:
-        lock = _lock(environment.folder)
+        lock, held = _lock(environment.folder), False
         try:
-            if _hold(lock, environment, wanted, stream=stream):
-                os.set_inheritable(lock, True)  # noqa: FBT003 - its one argument: the hold outlives our own exec
-                _used(environment, deployment)
-                return environment
-            if why := _failed(environment.folder, began):
-                raise StepError(why)
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)
+            held = _hold(lock, environment, wanted, stream=stream)
+        finally:
+            if not held:
+                os.close(lock)
+        if held:
+            os.set_inheritable(lock, True)  # noqa: FBT003 - its one argument: the hold outlives our own exec
+            _used(environment, deployment)
+            return environment
+        if why := _failed(environment.folder, began):
+            raise StepError(why)
 
 
 def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *, stream: bool) -> bool:

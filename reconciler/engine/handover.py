@@ -25,7 +25,7 @@ def go_on(environment: Environment, run_dir: Path, state: dict[str, Any]) -> NoR
     try:
         memory = os.memfd_create("handover", 0)
         os.set_inheritable(memory, True)  # noqa: FBT003 - its one argument
-        with open(memory, "wb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+        with open(memory, "wb", closefd=False) as file:
             file.write(text)
         command = [environment.python, "-P", environment.entry, "continue", str(run_dir), str(memory)]
         os.execv(environment.python, command)  # noqa: S606 - no shell
@@ -35,7 +35,7 @@ def go_on(environment: Environment, run_dir: Path, state: dict[str, Any]) -> NoR
 
 def take(memory: int) -> dict[str, Any]:
     """What this process handed over to itself. Raises OSError or ValueError for anything else."""
-    with open(memory, "rb") as file:  # noqa: PTH123 - a descriptor
+    with open(memory, "rb") as file:
         file.seek(0)
         state = json.loads(file.read(_MOST))
     if not isinstance(state, dict) or state.get("pid") != os.getpid():

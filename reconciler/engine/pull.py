@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler import plugins, steps
 from reconciler.core.template import MissingValueError, TemplateError, follow, render
-from reconciler.engine import copies, environments, handover, requirements
+from reconciler.engine import copies, custom, environments, handover, requirements
 from reconciler.engine.environments import Environment
 from reconciler.engine.journal import Journal
 from reconciler.engine.order import Order
@@ -131,7 +131,11 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
         lay_out=partial(_lay_out, todo, source),
         install=lambda *given: entered.append(_install(todo, source, *given)),
     )
-    outputs = dict(find(steps.short(entry["step"])).act(inputs, context))
+    word = entry["step"]
+    if steps.is_own(word):
+        outputs = custom.act(word, inputs, source.directory, todo.path)
+    else:
+        outputs = dict(find(steps.short(word)).act(inputs, context))
     if entry.get("id"):
         source.outputs[entry["id"]] = outputs
     source.outputs.update(outputs)
@@ -140,7 +144,7 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     return entered[-1] if entered else None
 
 
-def _install(todo: Order, source: Source, directory: Path, name: str, stream: bool) -> Environment:  # noqa: FBT001
+def _install(todo: Order, source: Source, directory: Path, name: str, stream: bool) -> Environment:
     """An environment with what the steps before asked for and this file too."""
     if not todo.environments:
         raise StepError("pip_install_requirements: this pool has no place for environments")

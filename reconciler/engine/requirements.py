@@ -61,7 +61,7 @@ class _Reading:
     sum: Any = field(default_factory=hashlib.sha256)
     seen: set[Path] = field(default_factory=set)
     files: int = 0
-    bytes: int = 0
+    size: int = 0
 
     def add(self, kind: str, data: bytes) -> None:
         self.sum.update(f"{kind} {len(data)}\0".encode())
@@ -102,8 +102,8 @@ class _Reading:
         """Add the names and bytes of a file, or of every file below a folder; nothing where there is neither."""
         for name, file in _below(path):
             self.files += 1
-            self.bytes += file.stat().st_size
-            if self.files > _PATH_FILES or self.bytes > _PATH_BYTES:
+            self.size += file.stat().st_size
+            if self.files > _PATH_FILES or self.size > _PATH_BYTES:
                 raise StepError(
                     f"{shown}: {path.name!r} is too large to be told from another version of it",
                     hint="name a smaller folder, or a wheel",
