@@ -76,6 +76,9 @@ class Code:
     absent: str = ""
     step: Callable[[str, tuple[str, ...]], StepFacts] | None = None
     """Called with `module.function` and the directories it is looked for in."""
+    problem: str = ""
+    """Why the source cannot be laid out as it is asked for."""
+    note: str = ""
 
 
 class PoolFault(NamedTuple):
@@ -240,6 +243,10 @@ class _Reading:
         """The facts of the code; None, with a note, where it is not there to read."""
         root = working_directory(self._pull)
         code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
+        if code.problem:
+            self._problem(("pull",), code.problem)
+        if code.note:
+            self._note(("pull",), code.note)
         if code.flow is None:
             self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
             return None

@@ -30,10 +30,32 @@ def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any], *, pyth
 
     Raises StepError when the order does not say which commit, and what git says when it cannot give it.
     """
-    commit, directories = inputs.get("commit"), list(inputs.get("directories") or [])
-    if not commit or not inputs.get("git_dir"):
+    if not inputs.get("commit") or not inputs.get("git_dir"):
         raise StepError("git_clone: the commit was not resolved before the run", hint="see `reconciler plan`")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    manifest = _one(folder, target, inputs, python)
+    if inputs.get("include_submodules"):
+        _submodules(folder, target, inputs, manifest, python)
+    return manifest
+
+
+def _submodules(folder: str | None, target: Path, inputs: Mapping[str, Any], top: Manifest, python: str | None) -> None:
+    """Lay each submodule out in its place, which is an empty folder so far."""
+    if not isinstance(inputs.get("submodules"), list):
+        raise StepError("git_clone: include_submodules must be known before the run", hint="write true or false")
+    named = [str(path) for path in top.get("submodules") or ()]
+    given = {each["path"] for each in inputs["submodules"]}
+    for each in inputs["submodules"]:
+        (target / each["path"]).rmdir()
+        inner = _one(folder, target / each["path"], {**each, "directories": []}, python)
+        named += [f"{each['path']}/{path}" for path in inner.get("submodules") or ()]
+    for path in named:
+        if path not in given:
+            raise StepError(f"git_clone: .gitmodules has no address for the submodule {path!r}")
+
+
+def _one(folder: str | None, target: Path, inputs: Mapping[str, Any], python: str | None) -> Manifest:
+    commit, directories = inputs["commit"], list(inputs.get("directories") or [])
     if folder and (manifest := take(Path(folder), commit, directories, target)):
         return manifest
     if python and python != sys.executable:
@@ -50,7 +72,8 @@ def from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -
         manifest = checkout.lay_out(repository, commit, target, tuple(directories))
     finally:
         repository.close()
-    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers}
+    modules = manifest.submodules
+    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers, "submodules": modules}
 
 
 def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:
