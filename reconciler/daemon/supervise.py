@@ -214,7 +214,8 @@ class Supervisor:
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
         if watched is not None:
-            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+            for name in ("work", "prefect"):
+                shutil.rmtree(watched.folder / name, ignore_errors=True)
         self._orders.released(run)
 
     def _again(self, run: str) -> None:

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, handover, load, marker, order, parameters, pull, report
+from reconciler.engine import call, handover, load, marker, order, parameters, prefects, pull, report
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -35,6 +35,7 @@ def go_on(run_dir: Path, memory: int) -> int:
 
 def _live(run_dir: Path, todo: Order, before: pull.Source | None) -> int:
     call.end_on_termination()
+    prefects.before(run_dir)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
     try:
         return _attempt(run_dir, todo, journal, before)
@@ -64,9 +65,10 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
         os.chdir(source.directory)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         arguments = parameters.bind(loaded.flow, todo.parameters)
+        called = prefects.ready(loaded.flow)
         journal.write("running", **_facts(source, loaded, todo))
         limit = todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)
-        result = call.call(loaded.flow, arguments, limit)
+        result = call.call(called, arguments, limit)
     except StepError as error:
         report.failed(journal, run_dir, error, limit=todo.result_bytes, reason=error.reason)
     except FlowTimeout as late:
