@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.cli import _log
@@ -110,7 +111,9 @@ class Planner:
 
     def _observer(self, specs: str, before: Observed) -> Observer:
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
-        return Observer(specs, words(), mirrors.ours, Resolved(mirrors, before))
+        return Observer(
+            specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False)
+        )
 
 
 class Resolved:

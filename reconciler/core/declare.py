@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler import schedules
 from reconciler.core import parameters, pooled, version
+from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.pooled import CheckPool, Path, dotted
 from reconciler.core.signature import EntrypointProblem, FlowFacts
@@ -96,6 +97,11 @@ class Code:
     flow: Callable[[str, str], FlowFacts | EntrypointProblem] | None
     """Called with the entrypoint and the directory it is relative to."""
     absent: str = ""
+    step: Callable[[str, tuple[str, ...]], StepFacts] | None = None
+    """Called with `module.function` and the directories it is looked for in."""
+    problem: str = ""
+    """Why the source cannot be laid out as it is asked for."""
+    note: str = ""
 
 
 CodeOf = Callable[[Source], Code]
@@ -120,6 +126,7 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
         reading = _Reading(found, parsed, parsed.spec, code_of, ours)
         effective = reading.effective()
         reading.check_variables(pools, check_pool)
+        reading.check_own_steps()
         problems += reading.problems
         notes += reading.notes
         if effective is not None and not reading.problems:
@@ -218,10 +225,40 @@ class _Reading:
                 tell = self._note if fault.note else self._problem
                 tell(("work_pool", "job_variables", *fault.path), fault.message)
 
+    def check_own_steps(self) -> None:
+        """The steps that are functions in the repository: whether they are there and take what they are given."""
+        cloned = self._pull is None
+        for index, step in enumerate(self._pull or ()):
+            cloned = cloned or step["step"] in version.CLONES
+            if "." not in step["step"]:
+                continue
+            path = ("pull", index)
+            if step["requires"]:
+                self._note(
+                    path, "`requires` is not installed: list it in a file for pip_install_requirements before it"
+                )
+            root = working_directory((self._pull or [])[:index])
+            read = self._code_of(self.source).step if cloned and root is not None else None
+            if read is None or root is None:
+                self._note(path, f"{step['step']} is not read: it is taken as installed where the run runs")
+                continue
+            below = "/".join(part for part in (root, self._spec.path or "") if part)
+            facts = read(step["step"], tuple(dict.fromkeys((root, below))))
+            if facts.note:
+                self._note(path, facts.note)
+            if facts.problem:
+                self._problem(path, facts.problem)
+            for name, message in faults(facts, step["inputs"]):
+                self._problem((*path, "inputs", name) if name else path, message)
+
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""
         root = working_directory(self._pull)
         code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
+        if code.problem:
+            self._problem(("pull",), code.problem)
+        if code.note:
+            self._note(("pull",), code.note)
         if code.flow is None:
             self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
             return None

@@ -219,7 +219,8 @@ class Supervisor:
         watched = self._watched.pop(run, None)
         for attempt in range(1, watched.attempt + 1) if watched else ():
             folder = self._state.attempt(run, attempt)
-            shutil.rmtree(folder / WORK, ignore_errors=True)
+            for name in (WORK, "prefect"):
+                shutil.rmtree(folder / name, ignore_errors=True)
             (folder / ORDER).unlink(missing_ok=True)  # it holds the run's environment
         self._orders.released(run)
 

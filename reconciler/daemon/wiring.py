@@ -137,7 +137,9 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
         looker = Looker(
             tracked,
-            lambda: shell.observe.Observer(settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve),
+            lambda: shell.observe.Observer(
+                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules
+            ),
             inbox.put,
             Kept(state.log, settings.specs),
             ledger.observed.revision,

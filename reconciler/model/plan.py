@@ -83,6 +83,8 @@ class Source:
     directories: tuple[str, ...] = ()
     note: str | None = None
     """Why the commit is not known, such as `unknown (shallow)`."""
+    submodules: bool = False
+    """Whether the repositories that the commit names as submodules are laid out too."""
 
     def json(self) -> dict[str, Json]:
         """As stored in facts; empty fields are left out."""
@@ -93,6 +95,7 @@ class Source:
             "branch": self.branch,
             "directories": list(self.directories),
             "note": self.note,
+            "submodules": self.submodules,
         }
         return {k: v for k, v in items.items() if v}
 
@@ -106,6 +109,7 @@ class Source:
             data.get("branch"),
             tuple(data.get("directories", ())),
             data.get("note"),
+            data.get("submodules", False),
         )
 
 
