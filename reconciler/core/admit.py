@@ -232,7 +232,11 @@ def wake_at(observed: Observed) -> datetime | None:
 def late(observed: Observed, now: datetime) -> list[Fact]:
     """Runs still Scheduled past `LATE` become Late, so that a surface shows it."""
     return [
-        _moved(run, State.LATE, f"not started {(now - run.ready_at).total_seconds():.0f} s after {'start' if run.start_at else 'due'}")
+        _moved(run, State.LATE, f"not started {_seconds(now, run)} s after {'start' if run.start_at else 'due'}")
         for run in observed.lanes.ripe(now, observed.runs)
         if run.state is State.SCHEDULED and run.ready_at + LATE <= now
     ]
+
+
+def _seconds(now: datetime, run: Run) -> str:
+    return f"{(now - run.ready_at).total_seconds():.0f}"

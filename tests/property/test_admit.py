@@ -23,7 +23,7 @@ def naive(observed: Observed, now, places: int) -> list[str]:
     def queue(run):
         return (observed.pools.get(run.pool) or {}).get("work_queues", {}).get(run.queue, {})
 
-    wanting.sort(key=lambda r: (queue(r).get("priority") or admit.LAST, r.due, r.seq))
+    wanting.sort(key=lambda r: (queue(r).get("priority") or admit.LAST, r.turn, r.seq))
     started = []
     for run in wanting:
         pool, known = observed.pools.get(run.pool), observed.deployments.get(run.deployment)

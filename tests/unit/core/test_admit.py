@@ -124,8 +124,8 @@ def test_jitter_puts_off_the_start_and_being_late():
     run = a_run(start_at=later(100))
     observed = observed_of(a_deployment(), runs=[run])
     assert (told(observed, now=later(99)), wake_at(observed)) == ([], later(100))
-    assert late(observed, later(100) + LATE - timedelta(microseconds=1)) == []
-    assert late(observed, later(100) + LATE)[0].reason == "not started 15 s after start"
+    assert late(observed, later(115) - timedelta(microseconds=1)) == []
+    assert late(observed, later(115))[0].reason == "not started 15 s after start"
     assert started(observed, now=later(100)) == [run.id]
 
 
