@@ -21,7 +21,7 @@ from reconciler.stores._reader import Reader
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 @click.pass_obj
 def command(obj: dict[str, Any], file: Path, *, force: bool, as_json: bool) -> None:
-    """Copy the log, with all state, to FILE: one moment of it, verified, for its owner only. A daemon goes on meanwhile.
+    """Copy the log, with all state, to FILE: one moment of it, verified, for its owner only. A daemon may go on.
 
     \b
     To restore: stop the daemon, put FILE where the log was (without log.db-wal and log.db-shm), start it again.
