@@ -93,7 +93,7 @@ class Assembly:
             return
         in_queue = False
         if pool not in known and pool not in self._builtin:
-            names = known.keys() | self._builtin
+            names = known.keys() | self._builtin | set(disputed)
             why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it: `work_pools: {{{pool}: {{}}}}`"
         elif queue != DEFAULT_QUEUE and queue not in (queues := known.get(pool, {}).get("work_queues", {})):
             in_queue = True

@@ -163,3 +163,8 @@ def test_a_completion_script_names_the_program(tmp_path, shell):
     told = command(tmp_path, "completion", shell)
     assert (told.returncode, told.stderr) == (0, "")
     assert "_RECONCILER_COMPLETE" in told.stdout
+
+
+def test_a_word_is_completed(tmp_path):
+    asked = {"_RECONCILER_COMPLETE": "bash_complete", "COMP_WORDS": "reconciler pl", "COMP_CWORD": "1"}
+    assert command(tmp_path, env=asked).stdout == "plain,plan\n"
