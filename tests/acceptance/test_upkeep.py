@@ -1,7 +1,6 @@
 """Work pools as people see them, retention, and a log that is copied and restored while runs go on."""
 
 import json
-import os
 import signal
 import stat
 import uuid
@@ -127,8 +126,9 @@ def test_a_backup_of_a_running_daemon_is_restored(tmp_path):
     written(repo, tick, {"name": "a", "entrypoint": "f.py:hold", "parameters": {"go": str(go)}})
     root, copy = state_root(repo), tmp_path / "copy.db"
     with Daemon(repo) as daemon:
-        live = start(repo, "hold/a")
-        in_state(repo.path, live, "Running")
+        live, bare = start(repo, "hold/a"), start(repo, "hold/a")
+        for run in (live, bare):
+            in_state(repo.path, run, "Running")
         until(side.exists)
         made = ask(repo.path, "backup", str(copy))
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -144,9 +144,12 @@ def test_a_backup_of_a_running_daemon_is_restored(tmp_path):
         assert daemon.stop(signal.SIGKILL) == -9
         for name in ("log.db", "log.db-wal", "log.db-shm"):
             (root / name).unlink(missing_ok=True)
-        os.replace(copy, root / "log.db")  # noqa: PTH105 - as `mv` does
+        copy.replace(root / "log.db")
+        (root / "runs" / bare).rename(tmp_path / "elsewhere")  # as on another machine
         daemon.start()
         assert lost not in {run["id"] for run in ask(repo.path, "runs")}
+        assert ended(repo.path, bare)["state"] == "Crashed"
+        assert not (root / "runs" / bare).exists()
         go.touch()
         assert ended(repo.path, live)["state"] == "Completed"
         until(lambda: side.read_bytes().count(b"\n") > lines + 4)
