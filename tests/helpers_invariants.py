@@ -203,6 +203,7 @@ class Account:
         for what, limit, used in uses:
             need(limit is None or used <= limit, "limits hold", f"{ident}: {used} of {limit} of the {what}")
         need(not pool.get("paused"), "limits hold", f"{ident} was let into a paused pool")
+        need(not queue.get("paused"), "limits hold", f"{ident} was let into a paused queue")
 
     # --- at any moment between turns -----------------------------------------------------------------------------
 

@@ -221,7 +221,8 @@ class SimGit:
     def _pool(self) -> dict:
         rng = self.rng
         queues = {
-            q: {"priority": p, "concurrency_limit": rng.choice((None, 1, 2))} for p, q in enumerate(("hi", "lo"), 1)
+            q: {"priority": p, "concurrency_limit": rng.choice((None, 1, 2)), "paused": rng.random() < 0.1}
+            for p, q in enumerate(("hi", "lo"), 1)
         }
         return {
             "type": "process",

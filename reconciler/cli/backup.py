@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from reconciler.cli._fold import fold
 from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, progress, say
@@ -21,7 +20,7 @@ from reconciler.stores._reader import Reader
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 @click.pass_obj
 def command(obj: dict[str, Any], file: Path, *, force: bool, as_json: bool) -> None:
-    """Copy the log, with all state, to FILE: one moment of it, verified, 0600. A daemon goes on meanwhile.
+    """Copy the log, with all state, to FILE: one moment of it, verified, for its owner only. A daemon may go on.
 
     \b
     To restore: stop the daemon, put FILE where the log was (without log.db-wal and log.db-shm), start it again.
@@ -31,11 +30,14 @@ def command(obj: dict[str, Any], file: Path, *, force: bool, as_json: bool) -> N
         raise ConflictError(f"{file} exists", hint="name a new file, or give --force")
     if file.is_dir():
         raise ConflictError(f"{file} is a directory", hint="name a file in it")
+    place = Place.of(obj)
+    if file.absolute().parent.resolve() == place.state_root.resolve() and file.name.startswith(place.state.log.name):
+        raise ConflictError(f"{file} is the log itself", hint="name a file elsewhere")
     draft = file.with_name(f"{file.name}.part")
     with progress("copying the log"):
         _discard(draft)
         try:
-            with reading(Place.of(obj)) as log:
+            with reading(place) as log:
                 log.backup(draft)
             found = _verified(draft)
             draft.replace(file)
@@ -53,7 +55,7 @@ def command(obj: dict[str, Any], file: Path, *, force: bool, as_json: bool) -> N
 def _verified(draft: Path) -> Verified:
     """What a walk over the copy found. Raises ChainBrokenError; then it is no backup."""
     with Reader.open(draft) as copy:
-        found = copy.verify(fold)
+        found = copy.verify()
     if found.problems:
         raise ChainBrokenError(
             f"the log does not verify, and nor does its copy, which is not kept: {found.problems[0]}",

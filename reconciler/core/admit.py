@@ -127,7 +127,8 @@ def admit(observed: Observed, now: datetime, host: Host) -> list[Fact]:
         filed.unpark(name, observed.runs, len(observed.runs) if free is None else free)
     filed.stirred.clear()
     _start(look)
-    turned = [run for run in observed.waiting.values() if {run.pool, run.deployment} & filed.turned]
+    waiting = observed.waiting.values() if filed.turned else ()
+    turned = [run for run in waiting if run.pool in filed.turned or run.deployment in filed.turned]
     filed.turned.clear()
     _tell(look, dict.fromkeys([*(r.id for r in ripe), *look.blocked, *(r.id for r in turned)]))
     return look.facts

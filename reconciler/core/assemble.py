@@ -24,8 +24,8 @@ class Assembly:
         """How many deployments name a work pool and a queue of it."""
         self._pools: dict[str, dict[str, Json]] = {}
         self._told: set[str] = set()
-        self._hiding: set[str] = set()
-        """Files that may declare work pools which cannot be read."""
+        self._hiding: dict[str, frozenset[str]] = {}
+        """Files whose work pools cannot be read, with what these may be called."""
 
     def put(self, path: str, read: FileRead | None) -> None:
         """Take a file as read now; None when it is gone."""
@@ -33,7 +33,7 @@ class Assembly:
         for entry in old.entries if old else ():
             self._forget(path, entry)
         self._told.discard(path)
-        self._hiding.discard(path)
+        self._hiding.pop(path, None)
         self._pools.pop(path, None)
         if read is None:
             return
@@ -42,8 +42,8 @@ class Assembly:
             self._pools[path] = dict(read.pools)
         if read.problems or read.notes:
             self._told.add(path)
-        if read.hides_pools:
-            self._hiding.add(path)
+        if read.hidden:
+            self._hiding[path] = frozenset(read.hidden)
         for entry in read.entries:
             self._remember(path, entry)
 
@@ -93,7 +93,7 @@ class Assembly:
             return
         in_queue = False
         if pool not in known and pool not in self._builtin:
-            names = known.keys() | self._builtin
+            names = known.keys() | self._builtin | set(disputed)
             why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it: `work_pools: {{{pool}: {{}}}}`"
         elif queue != DEFAULT_QUEUE and queue not in (queues := known.get(pool, {}).get("work_queues", {})):
             in_queue = True
@@ -103,11 +103,12 @@ class Assembly:
             )
         else:
             return
+        hiding = [path for path, words in self._hiding.items() if (queue if in_queue else pool) in words]
         for file, entry in self._sent_to(pool, queue):
             at = entry.queue_at if in_queue else entry.pool_at
-            if self._hiding:
+            if hiding:
                 # Its pools cannot be read just now, and no deployment elsewhere is to suffer: its runs wait at worst.
-                self._tell(found, file, at, f"{why}, unless {min(self._hiding)} does, which is broken", note=True)
+                self._tell(found, file, at, f"{why}, unless {min(hiding)} does, which is broken", note=True)
             else:
                 self._refuse(found, file, entry.name, why, at)
 

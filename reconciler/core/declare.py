@@ -53,6 +53,8 @@ class FileRead:
     pools: Mapping[str, Json] = field(default_factory=dict)
     """Sound work pools by name: type, limit, paused, job variables, and `work_queues` by name."""
     pools_at: Mapping[str, Place] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    """The words of a file whose work pools cannot be read: what they may be called."""
     specs: Mapping[str, bytes] = field(default_factory=dict)
     """Effective specs as canonical JSON, by digest; kept only until they are in the store."""
 
@@ -72,6 +74,7 @@ class FileRead:
             "notes": [n.json() for n in self.notes],
             "pools": dict(self.pools),
             "pools_at": dict(self.pools_at),
+            "hidden": self.hidden,
         }
 
 
@@ -87,6 +90,7 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
         tuple(Problem(**n) for n in data["notes"]),
         data["pools"],
         {name: (line, column, key) for name, (line, column, key) in data["pools_at"].items()},
+        tuple(data["hidden"]),
     )
 
 
@@ -139,7 +143,7 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
             )
             specs[digest] = text
     places = {name: _place(found, ("work_pools", name)) for name in pools}
-    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, specs)
+    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, specs=specs)
 
 
 def _place(found: SpecFile, path: Path) -> Place:

@@ -3,6 +3,7 @@
 Later on top of them: core/assemble (all files together), core/plan (what changes), core/admit (who may start).
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -66,6 +67,16 @@ def _template(pool: Mapping[str, Json]) -> Iterator[PoolFault]:
     if not isinstance(properties, Mapping) or not all(isinstance(p, Mapping) for p in properties.values()):
         said = "must be a JSON Schema: {properties: {NAME: {default: ...}}}"
         yield PoolFault(("base_job_template", "variables"), said)
+
+
+def words(data: bytes) -> tuple[str, ...]:
+    """What the work pools and queues of a file that cannot be read may be called: every word of it, if it has any."""
+    if b"work_pools" not in data:
+        return ()
+    return tuple(sorted({word.decode("utf-8", "replace") for word in _WORD.findall(data)}))
+
+
+_WORD = re.compile(rb"""[^\s:{}\[\],"'#]+""")
 
 
 def dotted(path: Path) -> str:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.core import pooled
 from reconciler.core.assemble import Assembly
 from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
 from reconciler.core.parse import parse
@@ -175,8 +176,9 @@ class Observer:
             found, lambda source: self._code(view, source, asked, elsewhere), self._ours, self._words.check_pool
         )
         self.specs.update(read.specs)
+        hidden = pooled.words(data) if read.hides_pools else ()
         commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
-        return _Row(replace(read, specs={}), tuple(sorted(asked)), commits, self._pending)
+        return _Row(replace(read, specs={}, hidden=hidden), tuple(sorted(asked)), commits, self._pending)
 
     def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:

@@ -108,10 +108,11 @@ class Supervisor:
     def launch(self, run: Run, what: Launch) -> None:
         """Start an attempt, or go on watching one that started; safe to ask twice.
 
-        Of a run that is being cancelled nothing is started any more.
+        Only what is Pending may be started: whatever went on from there has, here or where a backup was made.
         """
-        cancelling = run.state is State.CANCELLING
-        order = None if cancelling else self._orders.make(run, what.spec, what.parameters, what.base)
+        order = None
+        if run.state is State.PENDING:
+            order = self._orders.make(run, what.spec, what.parameters, what.base)
         timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
         self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
 

@@ -89,7 +89,10 @@ FAULTY: dict[str, tuple[str | bytes, int, str, str]] = {
         yaml("z", more="    schedules:\n      - {cron: '0 0 31 2 *'}\n"),
         5, "deployments[0].schedules[0].cron", "never happens",
     ),
-    "pool": (yaml("p", more="    work_pool: {name: nowhere}\n"), 2, "", "there is no work pool 'nowhere'"),
+    "pool": (
+        yaml("p", more="    work_pool: {name: nowhere}\n"),
+        4, "deployments[0].work_pool.name", "there is no work pool 'nowhere'",
+    ),
     "pooltype": ("work_pools:\n  w:\n    type: proces\n", 3, "work_pools.w.type", "did you mean 'process'"),
     "step": (
         yaml("s", more="    pull:\n      - git_clon: {repository: .}\n"),

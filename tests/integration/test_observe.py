@@ -111,6 +111,13 @@ CASES: dict[str, list[dict[str, str | bytes | None]]] = {
     "twins in one file and another": [{A: spec("x", "x"), B: spec("x")}, {B: None}, {A: spec("x")}],
     "twins of both cases in one file": [{A: spec("x", "X")}, {A: spec("X")}, {A: spec("x")}],
     "the pool comes later": [{A: spec("x", pool="big")}, {B: "work_pools: {big: {type: process}}\n"}, {B: None}],
+    "the file of the pool is broken": [
+        {A: spec("x", pool="big"), B: "work_pools: {big: {type: process}}\n"},
+        {B: "work_pools: {big: {type: proces}}\n"},
+        {B: "work_pools: {big: ["},
+        {B: "work_pools: ["},
+        {B: "work_pools: {big: {}}"},
+    ],
     "a pool in two files": [
         {A: "work_pools: {big: {type: process}}\n", B: "work_pools: {big: {type: inline}}\n"},
         {A: None},

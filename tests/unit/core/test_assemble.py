@@ -11,7 +11,7 @@ from reconciler.model.plan import Problem, Source, SourceKind
 POOLS = frozenset({"process"})
 
 
-def read(path: str, *names: str, pool: str = "process/default", pools=(), problems=(), keys=("x",)) -> FileRead:
+def read(path: str, *names: str, pool: str = "process/default", pools=(), problems=(), hidden=()) -> FileRead:
     """A file; a pool reads name/queue, a declared one name or name/queue."""
     name, _, queue = pool.partition("/")
     queue = queue or "default"
@@ -19,7 +19,7 @@ def read(path: str, *names: str, pool: str = "process/default", pools=(), proble
     entries = tuple(
         Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at) for i, n in enumerate(names, 1)
     )
-    told = tuple(Problem(path, 1, 1, key, p) for p in problems for key in keys)
+    told = tuple(Problem(path, 1, 1, "", p) for p in problems)
     declared = {p.partition("/")[0]: p.partition("/")[2] for p in pools}
     return FileRead(
         path,
@@ -28,6 +28,7 @@ def read(path: str, *names: str, pool: str = "process/default", pools=(), proble
         (),
         {p: {"type": "process", "work_queues": {q: {"priority": 1}} if q else {}} for p, q in declared.items()},
         {p: (3, 3, f"work_pools.{p}") for p in declared},
+        hidden,
     )
 
 
@@ -99,12 +100,15 @@ def test_what_nothing_declares_is_told_where_it_is_named(pool: str, key: str):
     assert (problem.file, problem.line > 6, problem.key) == ("a", True, key)
 
 
-@pytest.mark.parametrize("key", ["", "work_pools.big.type"])
-def test_while_pools_cannot_be_read_who_names_one_does_not_suffer(key: str):
-    found = said(of(read("a", "f/x", pool="big"), read("b", problems=["bad"], keys=[key])))
-    assert found["kept"]["a"] == ["f/x"]
-    assert found["broken"] == {"b"}
-    assert "unless b does, which is broken" in found["notes"][0].message
+@pytest.mark.parametrize(
+    ("pool", "hidden", "suffers"),
+    [("big", "big", False), ("big", "other", True), ("process/hi", "hi", False), ("process/hi", "process", True)],
+)
+def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, hidden, suffers):
+    found = said(of(read("a", "f/x", pool=pool), read("b", problems=["bad"], hidden=[hidden])))
+    assert found["kept"]["a"] == ([] if suffers else ["f/x"])
+    assert found["broken"] == ({"a", "b"} if suffers else {"b"})
+    assert ["unless b does, which is broken" in n.message for n in found["notes"]] == [True] * (not suffers)
 
 
 def test_a_pool_declared_differently_is_not_in_force_and_told_in_both_files():
@@ -136,9 +140,9 @@ def test_file_by_file_is_like_all_at_once(seed: int):
         else:
             names = [rng.choice(("f/x", "F/x", "f/y", "f/z")) for _ in range(rng.choice((0, 1, 2, 3)))]
             pools = rng.sample(("big", "huge", "huge/hi"), rng.choice((0, 0, 1)))
-            keys = (rng.choice(("", "x", "work_pools.big")),)
+            hidden = rng.choice(((), (), ("big", "lo")))
             problems = rng.choice(((), (), ("bad",)))
             pool = rng.choice(("process", "big", "huge", "huge/hi", "big/lo"))
-            files[path] = read(path, *names, pool=pool, pools=pools, problems=problems, keys=keys)
+            files[path] = read(path, *names, pool=pool, pools=pools, problems=problems, hidden=hidden)
             kept.put(path, files[path])
         assert said(kept) == said(of(*files.values()))
