@@ -112,7 +112,11 @@ class _Look:
         if scheduled.rule.get("catchup") == "latest":
             after = max(scheduled.accounted, self._now - _window(scheduled) - _TICK)
             newest = next(iter(schedules.newest(_rule(scheduled), after, until, 1)), None)
-            why += "; only the latest is caught up" if newest else f"; older than the catchup_window of {said(_window(scheduled))}"
+            why += (
+                "; only the latest is caught up"
+                if newest
+                else f"; older than the catchup_window of {said(_window(scheduled))}"
+            )
         missed_until = newest - _TICK if newest else until
         self.facts += stretch(SlotsMissed, deployment, scheduled, missed_until, why)
         if newest:
