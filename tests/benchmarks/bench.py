@@ -274,7 +274,7 @@ def throughput(report: Report, folder: Path) -> None:
 
 
 def due(report: Report, folder: Path) -> None:
-    """Due to a reader that sees the run created, 1,000 deployments due once a minute each; the floor is a bare timer."""
+    """Due to a reader that sees the run created, 1,000 deployments due once a minute; the floor is a bare timer."""
     repo = small_repository(folder / "due")
     lines = "".join(
         f'  - {{name: d{n}, entrypoint: "flows.py:hello", schedules: [{{cron: "* * * * * {n % 60}"}}]}}\n'
