@@ -7,8 +7,9 @@ import importlib
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.project import SET_BACK
 from reconciler.model.ids import canonical, instant
-from reconciler.model.state import Deployment, Run, State
+from reconciler.model.state import Deployment, Run, Scheduled, State
 
 _seen: dict[bytes, datetime | None] = {}
 
@@ -17,8 +18,13 @@ def next_due(deployment: Deployment, now: datetime) -> str | None:
     """The first slot ahead, as an instant; None where none is or all rest."""
     if deployment.paused or deployment.suspended:
         return None
-    slots = [_slot(s.rule, max(now, s.accounted)) for s in deployment.schedules if s.rule.get("active", True)]
+    slots = [_slot(s.rule, reached(s, now)) for s in deployment.schedules if s.rule.get("active", True)]
     return min((instant(slot) for slot in slots if slot), default=None)
+
+
+def reached(scheduled: Scheduled, now: datetime) -> datetime:
+    """After which moment the next slot is looked for: as core/due does, also after a clock that was far ahead."""
+    return now if scheduled.accounted > now + SET_BACK else max(now, scheduled.accounted)
 
 
 def slots_ahead(rule: dict[str, Any], after: datetime, count: int) -> list[str]:

@@ -3,7 +3,7 @@
 from reconciler.cli import _clock
 from reconciler.cli._log import deployment, payload
 from reconciler.cli._log import observed as observe
-from reconciler.cli._next import next_due, slots_ahead
+from reconciler.cli._next import next_due, reached, slots_ahead
 from reconciler.cli._place import Place
 from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
 from reconciler.cli._tip import tip
@@ -57,7 +57,7 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
 
 def _schedule(scheduled: Scheduled) -> dict[str, Json]:
     rests = not scheduled.rule.get("active", True)
-    after = max(_clock.now(), scheduled.accounted)
+    after = reached(scheduled, _clock.now())
     return {
         "id": scheduled.id,
         "rule": {k: v for k, v in scheduled.rule.items() if k != "id"},

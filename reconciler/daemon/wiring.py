@@ -120,8 +120,11 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
     threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
-def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
-    """A daemon for the repository at `path`. Raises SourceUnavailableError, ConflictError, StoreError, AccessError."""
+def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], datetime] = clock) -> Daemon:
+    """A daemon for the repository at `path`, by the clock `now`.
+
+    Raises SourceUnavailableError, ConflictError, StoreError, AccessError.
+    """
 
     def opened() -> Repository:
         return Repository.open(path, trust_owner=settings.allow_owner)
@@ -131,7 +134,7 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
         ledger = Ledger(store)
-        branch = _track(ledger, settings, repo)
+        branch = _track(ledger, settings, repo, now)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
@@ -146,7 +149,7 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         )
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
     supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
-    loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
+    loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
 
@@ -197,7 +200,7 @@ class Kept:
             return reader.cache_items(CACHE)
 
 
-def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:
+def _track(ledger: Ledger, settings: Settings, repo: Repository, now: Callable[[], datetime]) -> str:
     """The tracked branch: the flag, else the log's, else the one HEAD names now; a change of it is recorded."""
     observed = ledger.observed
     branch = settings.branch or observed.branch or first_branch(repo)
@@ -207,6 +210,6 @@ def _track(ledger: Ledger, settings: Settings, repo: Repository) -> str:
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
     if (observed.branch, observed.remote) != (branch, settings.remote):
-        ledger.stage([BranchTracked(branch=branch, remote=settings.remote)], clock())
+        ledger.stage([BranchTracked(branch=branch, remote=settings.remote)], now())
         ledger.flush()
     return branch
