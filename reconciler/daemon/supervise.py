@@ -121,7 +121,7 @@ class Supervisor:
         self._ask(lambda: self._stop(run))
 
     def forget(self, run: str) -> None:
-        """A run is over: its working copies go."""
+        """A run is over: the working copies of all its attempts go."""
         self._ask(lambda: self._forget(run))
 
     def again(self, run: str) -> None:
@@ -214,8 +214,9 @@ class Supervisor:
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
         if watched is not None:
-            for name in ("work", "prefect"):
-                shutil.rmtree(watched.folder / name, ignore_errors=True)
+            for folder in watched.folder.parent.glob("*"):
+                for name in ("work", "prefect"):
+                    shutil.rmtree(folder / name, ignore_errors=True)
         self._orders.released(run)
 
     def _again(self, run: str) -> None:

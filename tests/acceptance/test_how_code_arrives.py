@@ -89,7 +89,9 @@ def test_requirements_are_installed_once_and_never_into_the_daemon(tmp_path):
     variables = {"job_variables": {"env": {"PATH": f"{uv()}:{os.environ['PATH']}"}}}
     text = "--no-index\n--find-links wheels\ntinything\n"
     spec = specs(deployment("a", *pull, work_pool=variables, flow_name="load"))
-    repo.commit({"flow.py": flow, "requirements.txt": text, "specs/a.yaml": spec})
+    repo.commit({"flow.py": flow, "specs/a.yaml": spec})
+    assert "there is no file 'requirements.txt' in the repository" in command(repo.path, "validate").stdout
+    repo.commit({"requirements.txt": text})
     with Daemon(repo):
         outputs = []
         for _ in range(2):
