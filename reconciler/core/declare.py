@@ -103,6 +103,8 @@ class Code:
     absent: str = ""
     step: Callable[[str, tuple[str, ...]], StepFacts] | None = None
     """Called with `module.function` and the directories it is looked for in."""
+    has: Callable[[str], bool] | None = None
+    """Called with the path of a file: whether it is there."""
     problem: str = ""
     """Why the source cannot be laid out as it is asked for."""
     note: str = ""
@@ -131,6 +133,7 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
         effective = reading.effective()
         reading.check_variables(pools, check_pool)
         reading.check_own_steps()
+        reading.check_requirements()
         problems += reading.problems
         notes += reading.notes
         if effective is not None and not reading.problems:
@@ -254,6 +257,22 @@ class _Reading:
                 self._problem(path, facts.problem)
             for name, message in faults(facts, step["inputs"]):
                 self._problem((*path, "inputs", name) if name else path, message)
+
+    def check_requirements(self) -> None:
+        """The files that `pip_install_requirements` names, where no step before can have made them."""
+        for index, step in enumerate(self._pull or ()):
+            if step["step"] not in {*version.CLONES, "set_working_directory", "pip_install_requirements"}:
+                return
+            if step["step"] != "pip_install_requirements" or self.source.submodules:
+                continue
+            folder = str(step["inputs"].get("directory") or "")
+            before = [*(self._pull or [])[:index], {"step": "set_working_directory", "inputs": {"directory": folder}}]
+            root = working_directory(before)
+            name = str(step["inputs"].get("requirements_file") or "requirements.txt")
+            has = self._code_of(self.source).has if root is not None and "{{" not in name else None
+            path = "/".join(part for part in f"{root or ''}/{name}".split("/") if part not in {"", "."})
+            if has is not None and not name.startswith("/") and ".." not in name and not has(path):
+                self._problem(("pull", index), f"there is no file {path!r} in the repository")
 
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""

@@ -190,6 +190,7 @@ class Observer:
                 note=note,
                 flow=lambda entrypoint, root: view.flow(entrypoint, root, asked),
                 step=lambda word, bases: view.step(word, bases, asked),
+                has=lambda path: view.has(path, asked),
             )
         try:
             place = self._elsewhere(view.repo, source)
@@ -203,6 +204,7 @@ class Observer:
             note=note,
             flow=lambda entrypoint, root: other.flow(entrypoint, root, set()),
             step=lambda word, bases: other.step(word, bases, set()),
+            has=lambda path: other.has(path, set()),
         )
 
     def _submodules(self, view: View, source: Source, asked: set[str]) -> tuple[str, str]:

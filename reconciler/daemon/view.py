@@ -74,6 +74,12 @@ class View:
         asked |= paths
         return facts
 
+    def has(self, path: str, asked: set[str]) -> bool:
+        """Whether a regular file is there, which is noted in `asked`."""
+        asked.add(path)
+        entry = tree.lookup(self.repo, self.tree, path)
+        return entry is not None and entry.mode in (tree.FILE, tree.EXECUTABLE)
+
     def _code(self, path: str, asked: set[str]) -> bytes | None:
         """A regular file's bytes, or None."""
         asked.add(path)

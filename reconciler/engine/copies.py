@@ -32,6 +32,8 @@ def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any], *, pyth
     """
     if not inputs.get("commit") or not inputs.get("git_dir"):
         raise StepError("git_clone: the commit was not resolved before the run", hint="see `reconciler plan`")
+    if inputs.get("include_submodules") and not isinstance(inputs.get("submodules"), list):
+        raise StepError("git_clone: include_submodules must be known before the run", hint="write true or false")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     manifest = _one(folder, target, inputs, python)
     if inputs.get("include_submodules"):
@@ -41,8 +43,6 @@ def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any], *, pyth
 
 def _submodules(folder: str | None, target: Path, inputs: Mapping[str, Any], top: Manifest, python: str | None) -> None:
     """Lay each submodule out in its place, which is an empty folder so far."""
-    if not isinstance(inputs.get("submodules"), list):
-        raise StepError("git_clone: include_submodules must be known before the run", hint="write true or false")
     named = [str(path) for path in top.get("submodules") or ()]
     given = {each["path"] for each in inputs["submodules"]}
     for each in inputs["submodules"]:

@@ -30,6 +30,7 @@ from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
 STEP = b"pip_install_requirements"
+_AGAIN_SECONDS = 0.1
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -67,14 +68,14 @@ class Environment:
         return (self.folder / "ready").is_file() and os.access(self.python, os.X_OK)
 
 
+def interpreter() -> list[str]:
+    """What tells the interpreter of this process from others; it is the same in an environment made by it."""
+    return [sys.version, sysconfig.get_platform(), os.path.realpath(sys.base_prefix)]
+
+
 def key(wanted: Sequence[Requirements]) -> str:
     """What names the environment of these files, in this order, for this interpreter."""
-    about = [
-        sys.version,
-        sysconfig.get_platform(),
-        os.path.realpath(sys.base_prefix),
-        *(each.digest for each in wanted),
-    ]
+    about = [*interpreter(), *(each.digest for each in wanted)]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
 
 
@@ -99,6 +100,7 @@ def enter(root: Path, wanted: Sequence[Requirements], *, deployment: str | None,
             return environment
         if why := _failed(environment.folder, began):
             raise StepError(why)
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *, stream: bool) -> bool:
@@ -113,18 +115,24 @@ def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *
 
 
 def recall(run_dir: Path) -> Environment | None:
-    """The environment that the deployment of an order used last, if it is still there: a guess before the run."""
+    """The environment that the deployment of an order used last: a guess before the run.
+
+    None where it asks for none, where that one is gone, or was made by another interpreter than this process's.
+    """
     try:
         data = (run_dir / "order.json").read_bytes()
         if STEP not in data:
             return None
         order = json.loads(data)
         root, name = Path(order["environments"]), _hash(order["deployment"])
-        found = [(file.stat().st_mtime_ns, file) for file in root.glob(f"*/for/{name}")]
+        file = max(root.glob(f"*/for/{name}"), key=lambda file: file.stat().st_mtime_ns, default=None)
+        environment = Environment(file.parents[1]) if file else None
+        if environment is None or not environment.ready:
+            return None
+        made_by = json.loads((environment.folder / "ready").read_bytes())["interpreter"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    environment = Environment(max(found)[1].parents[1]) if found else None
-    return environment if environment and environment.ready else None
+    return environment if made_by == interpreter() else None
 
 
 def _hash(deployment: str) -> str:
@@ -172,7 +180,8 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
         name = installer.build(environment.venv, wanted, stream=stream, lock=lock)
         seconds = round(time.monotonic() - began, 3)
         os.sync()  # what `ready` says must hold after a power cut too
-        about = {"installer": name, "seconds": seconds, "python": sys.version, "files": [w.file.name for w in wanted]}
+        files = [each.file.name for each in wanted]
+        about = {"interpreter": interpreter(), "files": files, "installer": name, "seconds": seconds}
         _write(folder / "ready", json.dumps(about))
     except (StepError, OSError) as error:
         shutil.rmtree(environment.venv, ignore_errors=True)

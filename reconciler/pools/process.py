@@ -32,7 +32,7 @@ class ProcessPool(LocalPool):
 
     def launch(self, run_dir: Path) -> None:
         """Ask the template; if it is gone, ask a new one."""
-        environment = environments.recall(run_dir)
+        environment = environments.recall(run_dir) if self._python == sys.executable else None
         python = environment.python if environment else self._python
         request = json.dumps({"launch": str(run_dir.absolute())}).encode()
         for _ in range(2):

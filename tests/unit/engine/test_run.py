@@ -223,7 +223,11 @@ def test_a_step_that_fails_ends_the_run_before_any_user_code(tmp_path):
         ({"step": "set_working_dir", "id": None, "inputs": {}}, "did you mean 'set_working_directory'?"),
         ({"step": "git_clone", "id": None, "inputs": {"repository": "."}}, "the commit was not resolved"),
         ({"step": "git_clone", "id": None, "inputs": {"clone_directory_name": "../.."}}, "no folder below"),
-        ({"step": "pip_install_requirements", "id": None, "inputs": {}}, "comes later"),
+        ({"step": "pip_install_requirements", "id": None, "inputs": {}}, "has no place for environments"),
+        (
+            {"step": "git_clone", "id": None, "inputs": {"git_dir": "x", "commit": "c", "include_submodules": "true"}},
+            "include_submodules must be known before the run",
+        ),
     ],
 )
 def test_a_step_that_cannot_be_done_says_why(tmp_path, entry, message):
