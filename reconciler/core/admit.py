@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
+from reconciler.core.script import TRIGGER
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run, State
@@ -20,13 +22,26 @@ DEFAULT_PRIORITY = 1_000_000
 """Of a queue that no pool declares: after all that are declared."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A process of a user's that takes the runs of some deployments over while it is there."""
+
+    pid: int
+    limit: int | None
+    """Runs that it takes at once."""
+    deployments: frozenset[str]
+    away: bool = False
+    """Whether it served before the daemon restarted, and is expected back."""
+
+
 @dataclass(slots=True)
 class _Taken:
-    """Slots in use, by deployment, queue and pool."""
+    """Slots in use, by deployment, queue and pool; and who takes runs over, by deployment."""
 
     deployments: Counter[str]
     queues: Counter[tuple[str, str]]
     pools: Counter[str]
+    takers: Mapping[str, Taker]
     all: int = 0
 
     def take(self, run: Run) -> None:
@@ -36,13 +51,16 @@ class _Taken:
         self.all += 1
 
 
-def admit(observed: Observed, now: datetime, places: int) -> list[Fact]:
+def admit(
+    observed: Observed, now: datetime, places: int, takers: Mapping[str, Taker] = MappingProxyType({})
+) -> list[Fact]:
     """Runs let in, told to wait, or cancelled by CANCEL_NEW; `places` is how many runs this host takes at once."""
-    taken = _Taken(Counter(), Counter(), Counter())
+    taken = _Taken(Counter(), Counter(), Counter(), takers)
     for run in observed.active.values():
-        taken.take(run)
+        if run.trigger != TRIGGER:  # begun before it was told: it never asked for a slot
+            taken.take(run)
     ready = [run for run in observed.queued.values() if ready_at(run) <= now]
-    if len(observed.active) < places:
+    if taken.all < places:
         ready += observed.waiting.values()
     ready.sort(key=lambda run: _order(observed.pools, run))
     facts: list[Fact] = []
@@ -82,7 +100,9 @@ def _decide(observed: Observed, run: Run, taken: _Taken, places: int) -> Fact | 
     wait = _full(observed, run, taken, places)
     if wait is None:
         taken.take(run)
-        return RunMoved(run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason="a slot is free")
+        taker = taken.takers.get(run.deployment)
+        reason, detail = (f"served by pid {taker.pid}", {"served": taker.pid}) if taker else ("a slot is free", {})
+        return RunMoved(run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason=reason, detail=detail)
     deployment = observed.deployments.get(run.deployment)
     new = run.state in {State.SCHEDULED, State.LATE}
     if new and wait.startswith("deployment") and deployment is not None and deployment.collision == "CANCEL_NEW":
@@ -104,6 +124,12 @@ def _full(observed: Observed, run: Run, taken: _Taken, places: int) -> str | Non
         (f"work pool {run.pool}", pool.get("concurrency_limit"), taken.pools[run.pool]),
         ("this host", places, taken.all),
     )  # fmt: skip
+    taker = taken.takers.get(run.deployment)
+    if taker is not None:
+        if taker.away:
+            return f"its serving process (pid {taker.pid}) is expected back"
+        used = sum(taken.deployments[name] for name in taker.deployments)
+        limits = (*limits, (f"the serving process (pid {taker.pid})", taker.limit, used))
     if pool.get("paused"):
         return f"work pool {run.pool} is paused in git"
     for what, limit, used in limits:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core import due, pinned
+from reconciler.core.script import TRIGGER
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.events import (
     DeploymentResumed,
@@ -80,6 +81,11 @@ def cancel(run: Run | None, given: str, who: str, reason: str) -> list[Fact]:
         raise NotFoundError(f"there is no run {given!r}", hint="`reconciler runs` lists them")
     if run.final:
         raise ConflictError(f"run {run.id} is over: {run.state}", hint="nothing is left to cancel")
+    if run.trigger == TRIGGER:
+        raise ConflictError(
+            f"run {run.id} is a call in a script, which the daemon never disturbs",
+            hint=f"stop it where it runs (pid {run.detail.get('pid')})",
+        )
     if run.state is State.CANCELLING:
         return []
     state = State.CANCELLING if run.state in ACTIVE else State.CANCELLED

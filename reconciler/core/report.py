@@ -77,7 +77,7 @@ def _outcome(report: Report) -> tuple[State, str, dict[str, Json]]:
     detail: dict[str, Json] = {"exit": dict(status)} if status else {}
     if final is not None:
         detail |= {k: final[k] for k in ("result", "error") if final.get(k) is not None}
-    clean = status is None or status.get("code") == 0
+    clean = not status or status.get("code") == 0
     if final is None:
         how = "exit status unknown" if status is None else f"{_said(status)} without a final report"
         return State.CRASHED, how, detail

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.core import admit, due, pinned, plan, report, rows
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
+from reconciler.core.script import TRIGGER
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
@@ -88,6 +89,8 @@ class Loop:
         """Whether to end when git was read and no run is left."""
         self._looked = False
         self._stopping = False
+        self.takers: Callable[[], Mapping[str, admit.Taker]] = dict
+        """Asked which processes of users take the runs of which deployments over."""
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -314,7 +317,7 @@ class Loop:
         if not observed.runs:
             return
         self.stage(admit.late(observed, now), now)
-        self.stage(admit.admit(observed, now, self._places), now)
+        self.stage(admit.admit(observed, now, self._places, self.takers()), now)
 
     def _reported(self, message: Report, now: datetime) -> None:
         run = self.ledger.observed.runs.get(message.run)
@@ -337,9 +340,8 @@ class Loop:
 
     def _launch(self, run: Run) -> None:
         pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
-        self._supervisor.launch(
-            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), pool["type"])
-        )
+        kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else pool["type"]
+        self._supervisor.launch(run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), kind))
 
     def adopt(self) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
@@ -372,6 +374,8 @@ class Loop:
         return str(row["id"]) if row else None
 
 
+SERVED = "served"
+"""In a run's detail: the pid of the serving process that took it."""
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
 DUES = "dues"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import version
+from reconciler.core.script import TRIGGER
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -29,19 +30,25 @@ FRESH = 5.0
 class Orders:
     """Writes orders, keeps pools open, pins commits, has working copies prepared."""
 
-    def __init__(self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors) -> None:
+    def __init__(
+        self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors, keepers: Mapping[str, Pool]
+    ) -> None:
+        """`keepers` keep runs that go to no declared pool, by a word that is no pool's type."""
         self._state = state
         self._settings = settings
         self._common = common
         self._mirrors = mirrors
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, Pool] = dict(keepers)
         self._needed: dict[str, str] = {}
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
     def make(self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
-        """The order of a run's current attempt."""
+        """The order of a run's current attempt; of a script's run, who calls: nothing is left to do."""
+        if run.trigger == TRIGGER:
+            caller = {key: run.detail.get(key) for key in ("pid", "started", "boot")}
+            return {"run": run.id, "attempt": run.attempt, "pull": [], "caller": caller}
         variables = dict((spec.get("work_pool") or {}).get("job_variables") or {})
         flow = dict(spec.get("flow") or {})
         return {

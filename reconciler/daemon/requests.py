@@ -27,7 +27,12 @@ def answer(loop: Loop, verb: str, args: Mapping[str, Any], who: str) -> Json:
     make = VERBS.get(verb)
     if make is None:
         raise InvalidRequestError(f"unknown request {verb!r}", hint=f"known: {', '.join(sorted(VERBS))}")
-    request = Request(make(args, who))
+    return decided(loop, make(args, who))
+
+
+def decided(loop: Loop, decide: Decide) -> Json:
+    """What the loop decides, once it is durable. Raises what it was refused for."""
+    request = Request(decide)
     loop.inbox.put(request)
     return request.answer.result(timeout=ANSWER_TIMEOUT)
 

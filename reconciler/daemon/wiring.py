@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import daemon as shell
+from reconciler.core import script
 from reconciler.core.plan import Policy
-from reconciler.daemon import requests
+from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.loop import CACHE, Loop, Message, Stop
+from reconciler.daemon.loop import CACHE, SERVED, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
+from reconciler.daemon.served import Served, ServedKeeper
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
@@ -28,6 +30,7 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
+from reconciler.pools._script import ScriptKeeper
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -137,10 +140,13 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
             ledger.observed.revision,
         )
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
-    supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
+    serving = Served(state.root / "served.json", inbox.put)
+    orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
+    supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace)
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
-    server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
+    loop.takers = serving.takers
+    server = Server(state, Asked(loop, state, serving).answer)
     return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
 
 

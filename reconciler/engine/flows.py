@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from reconciler.engine import calling
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -31,7 +33,8 @@ class Flow(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The function's own answer; for an async function, its coroutine."""
-        return self.fn(*args, **kwargs)
+        result: R = calling.call(self, args, kwargs, lambda: self.fn(*args, **kwargs))
+        return result
 
     def with_options(self, **settings: Any) -> "Flow[P, R]":
         """The same function as another flow: the settings given here over its own."""

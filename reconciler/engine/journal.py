@@ -59,6 +59,10 @@ class Journal:
         os.write(self._fd, line.encode() + b"\n")
         notify(self._address, self._run)
 
+    def close(self) -> None:
+        """Write no more; for a process that goes on when the run is over."""
+        os.close(self._fd)
+
 
 def notify(address: str | None, run: str) -> None:
     """Tell the daemon, if it listens, that a run has news: a datagram with the run's id. Never waits, never fails."""

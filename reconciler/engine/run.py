@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, load, marker, order, parameters, pull, report
+from reconciler.engine import call, calling, load, marker, nearby, order, parameters, pull, report
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -27,6 +27,7 @@ def main(run_dir: Path, given: Order | None = None) -> int:
         return 0
     call.end_on_termination()
     todo = given or order.load(run_dir)
+    _tell_children(todo)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
     try:
         return _attempt(run_dir, todo, journal)
@@ -48,6 +49,13 @@ def leave(code: int) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _tell_children(todo: Order) -> None:
+    """What is called here, and in processes started here, is part of this run; the daemon to ask is its own."""
+    os.environ[calling.RUN] = todo.run
+    if todo.state_dir_copies:
+        os.environ.setdefault(nearby.STATE_DIR, os.path.dirname(todo.state_dir_copies))  # noqa: PTH120
 
 
 def _attempt(run_dir: Path, todo: Order, journal: Journal) -> int:
