@@ -4,10 +4,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from reconciler.engine.flows import Flow as Flow
     from reconciler.engine.flows import flow as flow
+    from reconciler.engine.serving import serve as serve
+    from reconciler.engine.triggering import FlowRun as FlowRun
+    from reconciler.engine.triggering import arun_deployment as arun_deployment
+    from reconciler.engine.triggering import run_deployment as run_deployment
 
-_HOMES = {"flow": "reconciler.engine.flows", "Flow": "reconciler.engine.flows"}
+_HOMES = {
+    "flow": "reconciler.engine.flows",
+    "Flow": "reconciler.engine.flows",
+    "FlowRun": "reconciler.engine.triggering",
+    "arun_deployment": "reconciler.engine.triggering",
+    "run_deployment": "reconciler.engine.triggering",
+    "serve": "reconciler.engine.serving",
+}
 
-__all__ = ["Flow", "flow"]
+__all__ = ["Flow", "FlowRun", "arun_deployment", "flow", "run_deployment", "serve"]
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ from reconciler.cli._place import Place
 from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
 from reconciler.cli.runs import shown
 from reconciler.core import rows
+from reconciler.core.script import TRIGGER
 from reconciler.daemon import client
 from reconciler.model.plan import Json
 from reconciler.stores import Log
@@ -42,10 +43,13 @@ def everything(place: Place, log: Log, row: dict[str, Json]) -> dict[str, Json]:
 
 def _text(run: dict[str, Json]) -> None:
     source = f"{run['source_commit'] or 'none'}  (tree {(run['tree'] or 'not laid out yet')[:16]})"
+    deployment = f"{run['deployment']}, generation {run['generation']}"
+    if called := run["trigger"] == TRIGGER:
+        source, deployment = "a script's run: its source is not recorded", f"none: a script called {run['flow_name']}"
     fields(
         [
             ("run", f"{run['id']} ({run['name']})"),
-            ("deployment", f"{run['deployment']}, generation {run['generation']}"),
+            ("deployment", deployment),
             ("state", run["state"]),
             ("reason", run["reason"]),
             ("since", when(run["since"])),
@@ -62,7 +66,7 @@ def _text(run: dict[str, Json]) -> None:
             ("spec commit", run["spec_commit"]),
             ("flow", " ".join(str(run[k]) for k in ("flow_name", "flow_version") if run[k])),
             ("interpreter", run["interpreter"]),
-            ("goes to", f"pool {run['pool']}, queue {run['queue']}"),
+            ("goes to", None if called else f"pool {run['pool']}, queue {run['queue']}"),
             ("tags", ", ".join(run["tags"])),
             ("parameters", "purged" if run["parameters"] is None else compact(run["parameters"], 2000)),
             ("steps", ", ".join(_step(step) for step in run["steps"] or ())),

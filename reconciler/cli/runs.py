@@ -75,8 +75,9 @@ def shown(log: Log, row: dict[str, Json]) -> dict[str, Json]:
 
 def _line(row: dict[str, Json]) -> tuple[object, ...]:
     state, finished = row["state"], when(row["finished_at"])
+    what = row["deployment"] or f"{row['detail'].get('flow_name')} (script)"
     return (
-        row["id"], row["deployment"], state, row["version"], row["attempt"], when(row["due"]), finished, row["reason"]
+        row["id"], what, state, row["version"], row["attempt"], when(row["due"]), finished, row["reason"]
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine.marker import Identity
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.plan import Json
-from reconciler.model.spec import MAX_NAME
+from reconciler.model.spec import MAX_NAME, seconds
 from reconciler.stores._reader import Reader
 
 LONGEST = 25.0
@@ -122,7 +122,7 @@ def _specs(args: Mapping[str, Any]) -> requests.Decide:
         known, whole = loop.ledger.observed.deployments, loop.ledger.observed.whole_commit
         found = {
             name: {
-                "spec": dict(loop.payloads.spec(known[name].digest)),
+                "spec": _in_seconds(loop.payloads.spec(known[name].digest)),
                 "file": known[name].file,
                 "line": known[name].line,
                 "version": known[name].version(whole),
@@ -134,6 +134,14 @@ def _specs(args: Mapping[str, Any]) -> requests.Decide:
         return {"specs": found, "known": sorted(known)[:1000], "revision": loop.ledger.observed.revision}, []
 
     return decide
+
+
+def _in_seconds(spec: Mapping[str, Json]) -> dict[str, Json]:
+    """A spec whose intervals are numbers, however they were written."""
+    rules = [
+        r | ({"interval": seconds(r["interval"])} if r.get("interval") is not None else {}) for r in spec["schedules"]
+    ]
+    return {**spec, "schedules": rules}
 
 
 def _call(args: Mapping[str, Any], caller: Identity) -> dict[str, Json]:

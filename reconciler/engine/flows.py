@@ -1,6 +1,7 @@
 """`@flow`: what an author writes above a function. Imported by flows through `reconciler`, read by the run."""
 
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -40,12 +41,26 @@ class Flow(Generic[P, R]):
         """The same function as another flow: the settings given here over its own."""
         return Flow(self.fn, **{**self.settings, **settings})
 
+    def to_deployment(self, name: str, **arguments: Any) -> Any:
+        """A deployment of this flow, to `serve` or `deploy`; takes the arguments of `engine/intended.py`."""
+        return _lazily("intended").of(self, name, arguments)
+
+    def serve(self, name: str | None = None, *, limit: int | None = None, **arguments: Any) -> None:
+        """Take the runs of one deployment of this flow over; `engine/serving.py` tells how."""
+        own = {k: arguments.pop(k) for k in ("pause_on_shutdown", "print_starting_message") if k in arguments}
+        _lazily("serving").serve(self.to_deployment(name or self.name, **arguments), limit=limit, **own)
+
     def __reduce__(self) -> str:
         """Pickled by name, as functions are, so that multiprocessing can send it."""
         return self.fn.__qualname__
 
     def __repr__(self) -> str:
         return f"<flow {self.name!r}>"
+
+
+def _lazily(module: str) -> Any:
+    """A module of the engine that most flows never need."""
+    return importlib.import_module(f"reconciler.engine.{module}")
 
 
 SETTINGS = ("name", "version", "description", "retries", "retry_delay_seconds", "timeout_seconds", "log_prints")
