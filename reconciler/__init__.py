@@ -2,6 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.engine.deploying import deploy as deploy
     from reconciler.engine.flows import Flow as Flow
     from reconciler.engine.flows import flow as flow
     from reconciler.engine.serving import serve as serve
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "flow": "reconciler.engine.flows",
     "Flow": "reconciler.engine.flows",
+    "deploy": "reconciler.engine.deploying",
     "FlowRun": "reconciler.engine.triggering",
     "arun_deployment": "reconciler.engine.triggering",
     "run_deployment": "reconciler.engine.triggering",
     "serve": "reconciler.engine.serving",
 }
 
-__all__ = ["Flow", "FlowRun", "arun_deployment", "flow", "run_deployment", "serve"]
+__all__ = ["Flow", "FlowRun", "arun_deployment", "deploy", "flow", "run_deployment", "serve"]
 
 
 def __getattr__(name: str) -> object:

@@ -50,6 +50,15 @@ class Flow(Generic[P, R]):
         own = {k: arguments.pop(k) for k in ("pause_on_shutdown", "print_starting_message") if k in arguments}
         _lazily("serving").serve(self.to_deployment(name or self.name, **arguments), limit=limit, **own)
 
+    def deploy(self, name: str, work_pool_name: str | None = None, **arguments: Any) -> Any:
+        """Write the spec file of a deployment of this flow, or tell what git's differs in; the path written or None."""
+        return _lazily("deploying").one(self, name, work_pool_name, arguments)
+
+    @staticmethod
+    def from_source(source: Any, entrypoint: str, *, branch: str | None = None) -> Any:
+        """A flow in another repository, or in a folder of this one, to deploy or serve."""
+        return _lazily("deploying").from_source(source, entrypoint, branch=branch)
+
     def __reduce__(self) -> str:
         """Pickled by name, as functions are, so that multiprocessing can send it."""
         return self.fn.__qualname__
@@ -100,3 +109,6 @@ def flow(fn: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
         _checked(settings)
         return functools.partial(Flow, **settings)
     return Flow(fn, **settings)
+
+
+flow.from_source = Flow.from_source  # type: ignore[attr-defined]  # as Prefect has it: flow.from_source(...)

@@ -169,6 +169,8 @@ def _parts(key: str, ours: Any, theirs: Any, spec: Mapping[str, Any]) -> Iterato
             yield "collision_strategy", ours["collision_strategy"], spec.get("collision_strategy")
     elif key == "schedules":
         yield key, _in_order(ours), _in_order(theirs or ())
+    elif key == "pull":
+        yield key, _steps(ours), _steps(theirs or ())
     elif key == "tags":
         yield key, sorted(ours), sorted(theirs or ())
     else:
@@ -181,12 +183,16 @@ def _in_order(rules: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(kept, key=lambda rule: json.dumps(rule, sort_keys=True))
 
 
+def _steps(steps: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Pull steps as `{word: inputs}`, as written or as kept."""
+    return [{s["step"]: dict(s["inputs"])} if "inputs" in s else {k: dict(v) for k, v in s.items()} for s in steps]
+
+
 _DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("active", True),
     ("day_or", True),
     ("parameters", {}),
     ("catchup", "none"),
-    ("timezone", None),
 )
 
 
