@@ -60,7 +60,9 @@ def _write(one: Intended) -> bool:
     if found is not None:
         where, spec = found
         lines = list(intended.differences(one, spec)) if spec is not None else []
-        said = "says the same" if not lines else "says otherwise; what is committed there counts:"
+        said = "says otherwise; what is committed there counts:" if lines else "says the same"
+        if spec is None:
+            said = "declares it, with problems: see `reconciler validate`"
         _say(f"{one.full_name}: {where} {said}")
         for line in lines:
             _say(f"  {line}")
@@ -141,7 +143,7 @@ class SourcedFlow:
         top, entrypoint, pull = self._where()
         return Intended(self.name, name, entrypoint, top, {**intended.fields(arguments), **pull})
 
-    def deploy(self, name: str, *, work_pool_name: str | None = None, **given: Any) -> Path | None:
+    def deploy(self, name: str, work_pool_name: str | None = None, **given: Any) -> Path | None:
         """As `flow.deploy`."""
         return one(self, name, work_pool_name, given)
 

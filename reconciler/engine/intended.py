@@ -140,6 +140,8 @@ def _data(value: Any, where: str) -> Any:
         return [_data(v, where) for v in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, str) and ("{{" in value or "{%" in value):
         raise InvalidRequestError(f"{where}: {value!r} would be read as a template", hint="write the spec file by hand")
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidRequestError(f"{where}: a NUL character cannot stand in a spec file")
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and value - value == 0:
