@@ -49,6 +49,10 @@ class Intended:
         """Where its spec would lie, relative to the work tree."""
         return f"specs/{_file_name(self.flow_name)}-{_file_name(self.name)}.yaml"
 
+    def is_here(self) -> bool:
+        """Whether its code is a file of this work tree."""
+        return (self.top / self.entrypoint.rpartition(":")[0]).is_file()
+
     def spec(self) -> dict[str, Any]:
         """One item of `deployments:`."""
         return {"name": self.name, "entrypoint": self.entrypoint, **self.fields}

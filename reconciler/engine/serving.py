@@ -101,7 +101,8 @@ def _refusal(missing: Sequence[Intended], revision: str | None, known: Sequence[
 
 def commands(made: Sequence[Intended]) -> list[str]:
     """What to type for deployments whose spec files are written."""
-    files = dict.fromkeys(f for one in made for f in (one.entrypoint.rpartition(":")[0], one.file) if f)
+    code = (one.entrypoint.rpartition(":")[0] for one in made if one.is_here())
+    files = dict.fromkeys([*code, *(one.file for one in made)])
     names = ", ".join(one.full_name for one in made)
     return [f"  git add {' '.join(map(_quoted, files))}", f"  git commit -m {_quoted(f'Deploy {names}')}"]
 
