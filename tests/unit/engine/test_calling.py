@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import reprlib
 import subprocess
@@ -54,10 +55,11 @@ def test_calling_without_a_daemon_imports_no_socket_and_no_json(tmp_path: Path):
 
 
 @pytest.fixture
-def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     """A daemon that lives and answers nobody is nearby: whoever wants to record warns once."""
     monkeypatch.setenv(nearby.STATE_DIR, str(tmp_path))
     monkeypatch.setattr(calling, "_warned", [])
+    caplog.set_level(logging.WARNING, logger="reconciler")
     with holding(tmp_path):
         yield
 
