@@ -34,7 +34,7 @@ class Flow(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The function's own answer; for an async function, its coroutine."""
-        result: R = calling.call(self, args, kwargs, lambda: self.fn(*args, **kwargs))
+        result: R = scripted.call(self, args, kwargs, lambda: self.fn(*args, **kwargs))
         return result
 
     def with_options(self, **settings: Any) -> "Flow[P, R]":

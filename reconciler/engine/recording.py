@@ -1,4 +1,4 @@
-"""The record of one call of a flow in a script: the facts a run writes, written by the caller. Called by calling.py."""
+"""The record of one call of a flow in a script: the facts a run writes, written by the caller. Called by scripted.py."""
 
 import inspect
 import itertools
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import calling, client, marker
+from reconciler.engine import client, marker
 from reconciler.engine.journal import LINE_BYTES, Journal, notify
 
 MAX_NAME = 200
@@ -29,7 +29,7 @@ def begin(root: str, flow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     who = marker.myself()
     asked = {
         "flow": _printable(flow.name),
-        "entrypoint": calling.entrypoint(flow),
+        "entrypoint": scripted.entrypoint(flow),
         "key": os.urandom(16).hex(),
         "parameters": _arguments(flow.fn, args, kwargs),
         "process": {"pid": who.pid, "started": who.started, "boot": who.boot},

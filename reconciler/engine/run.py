@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, calling, load, marker, nearby, order, parameters, pull, report
+from reconciler.engine import call, load, marker, nearby, order, parameters, pull, report, scripted
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -53,7 +53,7 @@ def leave(code: int) -> NoReturn:
 
 def _tell_children(todo: Order) -> None:
     """What is called here, and in processes started here, is part of this run; the daemon to ask is its own."""
-    os.environ[calling.RUN] = todo.run
+    os.environ[scripted.RUN] = todo.run
     if todo.state_dir_copies:
         os.environ.setdefault(nearby.STATE_DIR, os.path.dirname(todo.state_dir_copies))  # noqa: PTH120
 

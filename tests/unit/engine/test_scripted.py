@@ -13,7 +13,7 @@ import pytest
 from engine_runs import holding
 from helpers_daemon import ROOT
 
-from reconciler.engine import calling, marker, nearby, recording
+from reconciler.engine import marker, nearby, recording
 from reconciler.engine.flows import Flow
 from reconciler.engine.journal import read
 
@@ -58,7 +58,7 @@ def test_calling_without_a_daemon_imports_no_socket_and_no_json(tmp_path: Path):
 def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     """A daemon that lives and answers nobody is nearby: whoever wants to record warns once."""
     monkeypatch.setenv(nearby.STATE_DIR, str(tmp_path))
-    monkeypatch.setattr(calling, "_warned", [])
+    monkeypatch.setattr(scripted, "_warned", [])
     caplog.set_level(logging.WARNING, logger="reconciler")
     with holding(tmp_path):
         yield
@@ -73,7 +73,7 @@ def test_a_record_that_fails_is_one_warning_and_never_the_callers(caplog):
 
 
 @pytest.mark.usefixtures("deaf")
-@pytest.mark.parametrize(("name", "value"), [(calling.RUN, "abc"), (calling.RECORD, "0")])
+@pytest.mark.parametrize(("name", "value"), [(scripted.RUN, "abc"), (scripted.RECORD, "0")])
 def test_inside_a_run_or_by_wish_nothing_is_recorded(monkeypatch, caplog, name: str, value: str):
     monkeypatch.setenv(name, value)
     assert Flow(lambda: 1)() == 1
