@@ -176,6 +176,7 @@ _TAKES = {
     "log_prints": _BOOL,
 }
 _RETRYING = frozenset({"retries", "retry_delay_seconds", "retry_jitter_factor"})
+LONGEST = 366 * 86_400.0
 MOST_DELAYS = 10
 """Of an exponential backoff; the last counts for all later retries."""
 
@@ -223,7 +224,7 @@ def _backoff(code: Code, module: Module, node: ast.expr, retries: Json) -> list[
         factor = literal(node.args[0] if node.args else node.keywords[0].value)
     except NotLiteralError:
         return None
-    return [factor * 2**n for n in range(min(retries, MOST_DELAYS))] if _fits(factor, _NUMBER) else None
+    return [min(factor * 2**n, LONGEST) for n in range(min(retries, MOST_DELAYS))] if _fits(factor, _NUMBER) else None
 
 
 def _fits(value: Json, takes: str) -> bool:

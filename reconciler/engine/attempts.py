@@ -105,7 +105,7 @@ class Attempts:
                 name=of.name,
                 kind=self.kind,
                 state=name,
-                attempt=max(of.run_count, 1),
+                tries=max(of.run_count, 1),
                 parent=parent.of.id if parent.parent else None,
                 seconds=seconds,
                 message=state.message or None,

@@ -5,7 +5,7 @@ One JSON object a line, each with `attempt`, `fact` and `at` (seconds since 1970
     step       index, step, id, seconds, ok, error        a pull step ended
     running    commit, tree, interpreter, flow_name, flow_version, git_present,   the flow is called now
                name, retries, retry_delays, retry_jitter                          as the loaded flow says
-    task       id, name, kind, state, attempt, parent, seconds, message           a task or subflow moved; these lines
+    task       id, name, kind, state, tries, parent, seconds, message             a task or subflow moved; these lines
                are for people and stay in the journal
     paused     timeout, reason                            the flow waits in its process
     resumed                                               it goes on
@@ -56,7 +56,7 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
         "name": (str,),
         "kind": (str,),
         "state": (str,),
-        "attempt": (int,),
+        "tries": (int,),
         "parent": _TEXT,
         "seconds": (*_NUMBER, type(None)),
         "message": _TEXT,

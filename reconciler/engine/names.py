@@ -13,7 +13,10 @@ class RunNameError(ValueError):
 
 def parameters_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter by name, defaults included. Raises TypeError as the call would."""
-    bound = inspect.signature(function).bind(*args, **kwargs)
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{getattr(function, '__name__', 'the function')}() {error}") from None
     bound.apply_defaults()
     return dict(bound.arguments)
 

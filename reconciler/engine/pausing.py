@@ -120,6 +120,12 @@ def _earlier(run_dir: Path) -> int:
     return sum(_was_suspended(run_dir.with_name(str(attempt)), attempt) for attempt in range(1, this))
 
 
+def not_counted(run_dir: Path) -> int:
+    """How many earlier attempts used up no retry: suspended ones, and those that were never launched."""
+    folders = [run_dir.with_name(str(attempt)) for attempt in range(1, int(run_dir.name))]
+    return _earlier(run_dir) + sum(not (folder / JOURNAL).exists() for folder in folders)
+
+
 def _was_suspended(folder: Path, attempt: int) -> bool:
     offset = 0
     while (found := read(folder / JOURNAL, offset, attempt)).offset > offset:

@@ -76,6 +76,6 @@ def delays_of(settings: Mapping[str, Any]) -> list[float]:
 
 
 def delay_before(attempt: int, delays: Sequence[float], jitter: float, draw: Callable[[], float]) -> float:
-    """Seconds to wait before attempt 2, 3, ...: its delay, and up to `jitter` times as much more."""
+    """Seconds to wait before attempt 2, 3, ...: its delay, and up to `jitter` times as much more or less."""
     delay = delays[min(attempt - 2, len(delays) - 1)] if delays else 0.0
-    return delay * (1 + jitter * draw()) if jitter else delay
+    return max(delay * (1 + jitter * (2 * draw() - 1)), 0.0) if jitter else delay

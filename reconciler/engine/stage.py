@@ -89,12 +89,18 @@ def completed(frame: Frame | None, result: Any) -> None:
 def failed(frame: Frame | None, error: BaseException) -> None:
     """It raised, or took too long; hooks are for the failure that is not tried again."""
     flow = _told(frame)
-    if flow is None or frame is None:
+    if flow is None or frame is None or not (flow.on_failure_hooks or flow.on_crashed_hooks):
         return
     state = _states().of_error(error)
-    if state.type == "FAILED" and frame.of.run_count <= flow.retries:
-        return
-    _call_hooks(frame, state)
+    if state.type != "FAILED" or _tried(frame.run) > flow.retries:
+        _call_hooks(frame, state)
+
+
+def _tried(run: Run) -> int:
+    """The attempts that count: not those that only suspended the run, or never came to life."""
+    if run.run_dir is None or run.order is None or run.order.attempt == 1:
+        return 1
+    return run.order.attempt - importlib.import_module("reconciler.engine.pausing").not_counted(run.run_dir)
 
 
 def cancelled(frame: Frame | None) -> None:
