@@ -32,7 +32,7 @@ class Flow(Generic[P, R]):
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.settings = checked("flow", settings, FLOW)
-        self.name: str = settings.get("name") or fn.__name__.replace("_", "-")
+        self.name: str = settings.get("name") or getattr(fn, "__name__", "flow").replace("_", "-")
         self.version: str | None = settings.get("version")
         self.description: str | None = settings.get("description") or fn.__doc__
         self.flow_run_name: str | Callable[..., str] | None = settings.get("flow_run_name")

@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.engine import context, names
 from reconciler.engine.context import FlowRun, Frame, Run
+from reconciler.engine.flows import Flow
 from reconciler.engine.journal import Journal
 from reconciler.engine.load import Loaded
 from reconciler.engine.order import Order
@@ -20,11 +21,10 @@ CRASH_NOTE = "on_crashed"
 """Lies in the run directory while a flow that has such hooks runs: what a process needs to call them."""
 
 
-def ours(found: Any) -> Any:
+def ours(found: Any) -> Flow[..., Any] | None:
     """The Flow of ours that an entrypoint names, below other decorators too; None where there is none."""
-    flows = sys.modules.get("reconciler.engine.flows")
-    while flows and found is not None:
-        if isinstance(found, flows.Flow):
+    while found is not None:
+        if isinstance(found, Flow):
             return found
         found = getattr(found, "__wrapped__", None)
     return None
@@ -100,7 +100,8 @@ def _tried(run: Run) -> int:
     """The attempts that count: not those that only suspended the run, or never came to life."""
     if run.run_dir is None or run.order is None or run.order.attempt == 1:
         return 1
-    return run.order.attempt - importlib.import_module("reconciler.engine.pausing").not_counted(run.run_dir)
+    not_counted: int = importlib.import_module("reconciler.engine.pausing").not_counted(run.run_dir)
+    return run.order.attempt - not_counted
 
 
 def cancelled(frame: Frame | None) -> None:

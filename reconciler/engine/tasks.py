@@ -44,7 +44,7 @@ class Task(Generic[P, R]):
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.settings = checked("task", settings, TASK)
-        self.name: str = settings.get("name") or fn.__name__
+        self.name: str = settings.get("name") or getattr(fn, "__name__", "task")
         self.version: str | None = settings.get("version")
         self.description: str | None = settings.get("description") or fn.__doc__
         self.tags: frozenset[str] = frozenset(settings.get("tags") or ())
@@ -194,7 +194,7 @@ class _Call:
     def _cached(self) -> bool:
         key = self._key = self._cache_key()
         kept = self.frame.run.cache.get(key) if key is not None else None
-        if kept is None or kept[0] < time.monotonic():
+        if kept is None or kept[0] <= time.monotonic():
             return False
         self.todo.cached(kept[1])
         return True
@@ -207,7 +207,7 @@ class _Call:
     def _keep(self, result: Any) -> Any:
         if self._key is not None:
             lasts = self.task.cache_expiration
-            until = time.monotonic() + (lasts.total_seconds() if lasts else float("inf"))
+            until = time.monotonic() + (lasts.total_seconds() if lasts is not None else float("inf"))
             self.frame.run.cache[self._key] = (until, result)
         return result
 
