@@ -10,14 +10,12 @@ from typing import Any
 from reconciler.engine import attempts, logs
 from reconciler.engine.attempts import Attempts
 from reconciler.engine.context import FlowRun, Frame, Run, current
-from reconciler.engine.names import filled, parameters_of
+from reconciler.engine.names import filled, parameters_of, takes
 
 
 def call(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The flow's result, or a coroutine of it. With `return_state=True` its State, and nothing is raised."""
-    as_state = (
-        kwargs.pop("return_state", False) if "return_state" not in inspect.signature(flow.fn).parameters else False
-    )
+    as_state = not takes(flow.fn, "return_state") and kwargs.pop("return_state", False)
     frame = _frame(flow, parameters_of(flow.fn, args, kwargs))
     todo = Attempts(frame)
     if inspect.iscoroutinefunction(inspect.unwrap(flow.fn)):

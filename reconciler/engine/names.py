@@ -15,10 +15,20 @@ def parameters_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: M
     """Every parameter by name, defaults included. Raises TypeError as the call would."""
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
+    except ValueError:  # a function of C that does not say what it takes
+        return dict(kwargs)
     except TypeError as error:
         raise TypeError(f"{getattr(function, '__name__', 'the function')}() {error}") from None
     bound.apply_defaults()
     return dict(bound.arguments)
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a parameter of the function has this name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except ValueError:
+        return False
 
 
 def filled(setting: str, template: Any, parameters: Mapping[str, Any]) -> str:
@@ -37,5 +47,4 @@ def filled(setting: str, template: Any, parameters: Mapping[str, Any]) -> str:
 
 
 def _called(template: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    takes = inspect.signature(template).parameters
-    return template(parameters=dict(parameters)) if "parameters" in takes else template()
+    return template(parameters=dict(parameters)) if takes(template, "parameters") else template()

@@ -18,7 +18,7 @@ from reconciler.engine.attempts import Attempts
 from reconciler.engine.context import Frame, Run, RunContext, TaskRun, current, described
 from reconciler.engine.flows import check_function
 from reconciler.engine.futures import Future, FutureList, unmapped
-from reconciler.engine.names import filled, parameters_of
+from reconciler.engine.names import filled, parameters_of, takes
 from reconciler.engine.settings import TASK, checked, delays_of
 from reconciler.engine.states import UpstreamFailedError, of_error
 
@@ -44,7 +44,7 @@ class Task(Generic[P, R]):
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.settings = checked("task", settings, TASK)
-        self.name: str = settings.get("name") or getattr(fn, "__name__", "task")
+        self.name: str = settings.get("name") or str(getattr(fn, "__name__", "task"))
         self.version: str | None = settings.get("version")
         self.description: str | None = settings.get("description") or fn.__doc__
         self.tags: frozenset[str] = frozenset(settings.get("tags") or ())
@@ -152,9 +152,8 @@ class _Call:
     """One call of a task, before it runs."""
 
     def __init__(self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        own = inspect.signature(task.fn).parameters
-        self.as_state = "return_state" not in own and kwargs.pop("return_state", False)
-        self.wait_for = () if "wait_for" in own else tuple(kwargs.pop("wait_for", None) or ())
+        self.as_state = not takes(task.fn, "return_state") and kwargs.pop("return_state", False)
+        self.wait_for = () if takes(task.fn, "wait_for") else tuple(kwargs.pop("wait_for", None) or ())
         self.task, self.args, self.kwargs = task, args, kwargs
         self.parent = parent = current()
         if parent is None:
