@@ -5,15 +5,18 @@ import json
 from reconciler.cli._log import payload
 from reconciler.cli._next import next_move
 from reconciler.cli._place import Place
-from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
+from reconciler.cli._print import compact, fields, paint, plain, print_json, say, table, when
 from reconciler.cli.runs import shown
 from reconciler.core import rows
 from reconciler.core.script import TRIGGER
 from reconciler.daemon import client
+from reconciler.engine import timeline
 from reconciler.model.plan import Json
 from reconciler.stores import Log
 
 RECORDED = ("since", "until", "cause", "who", "spec", "spec_commit", "pool", "queue", "retries")
+SHOWN = 40
+"""Tasks and subflows that are printed."""
 PROVEN = ("steps", "exit", "commit", "tree", "interpreter", "flow_name", "flow_version", "git_present")
 
 
@@ -38,7 +41,15 @@ def everything(place: Place, log: Log, row: dict[str, Json]) -> dict[str, Json]:
         "result": payload(log, detail.get("result")),
         "error": payload(log, detail.get("error")),
         **{key: detail.get(key) for key in PROVEN},
+        **_timeline(place, row),
     }
+
+
+def _timeline(place: Place, row: dict[str, Json]) -> dict[str, Json]:
+    """Pull steps, tasks and subflows of the latest attempt, as its journal tells them."""
+    over = row["state"] if row["final"] else None
+    found = timeline.timeline(place.state.attempt(row["id"], row["attempt"]), row["attempt"], over=over)
+    return {"timeline": [entry.json() for entry in found.entries], "timeline_left_out": found.left_out}
 
 
 def _text(run: dict[str, Json]) -> None:
@@ -74,6 +85,27 @@ def _text(run: dict[str, Json]) -> None:
         ]
     )
     _error(run["error"])
+    _tasks(run["timeline"], run["timeline_left_out"])
+
+
+def _tasks(entries: list[dict[str, Json]], left_out: int) -> None:
+    """The tasks and subflows, indented below what they are in; the pull steps were told above."""
+    found = [e for e in entries if e["kind"] != "step"]
+    if not found:
+        return
+    depth: dict[str | None, int] = {None: 0}
+    rows = []
+    for entry in found[:SHOWN]:
+        depth[entry["id"]] = depth.get(entry["parent"], 0) + 1
+        seconds = "" if entry["seconds"] is None else f"{entry['seconds']:.3f} s"
+        again = f"attempt {entry['attempt']}" if entry["attempt"] > 1 else ""
+        name = "  " * min(depth[entry["id"]] - 1, 10) + entry["name"]
+        rows.append([name, entry["kind"], entry["state"], seconds, again, entry["message"]])
+    say(paint("timeline:", bold=True))
+    table(["NAME", "KIND", "STATE", "TOOK", "", ""], rows)
+    more = len(found) - len(rows) + left_out
+    if more:
+        say(f"  and {more} more: --json tells the first {len(entries)}")
 
 
 def _asked(run: dict[str, Json]) -> str:

@@ -20,10 +20,13 @@ class Arguments(NamedTuple):
 
 
 def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
-    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit."""
+    """JSON values, each as what its annotation says, or as they are where the flow has `validate_parameters=False`.
+
+    Raises ParameterError naming the first that does not fit.
+    """
     function = inspect.unwrap(flow)
     takes = inspect.signature(function).parameters
-    hints = _hints(function)
+    hints = _hints(function) if getattr(flow, "validate_parameters", True) is not False else {}
     _check_names(takes, given)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}

@@ -1,6 +1,5 @@
-"""The record of one call of a flow in a script: the facts a run writes, written by the caller. Called by scripted.py."""
+"""The record of one call of a flow in a script: a run's facts, written by the caller. Called by scripted.py."""
 
-import inspect
 import itertools
 import json
 import os
@@ -11,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import client, marker
+from reconciler.engine import client, marker, scripted
+from reconciler.engine.context import Frame
 from reconciler.engine.journal import LINE_BYTES, Journal, notify
 
 MAX_NAME = 200
@@ -24,33 +24,44 @@ _FRAMES = 100
 _OURS = str(Path(__file__).parent)
 
 
-def begin(root: str, flow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Record | None":
-    """Ask the daemon for a run and begin it; None when the run went to nobody. Raises DaemonError, OSError."""
-    who = marker.myself()
+def begin(root: str, frame: Frame) -> "Record | None":
+    """Ask the daemon for a run and begin it as the run of `frame`; None when the attempt was given up meanwhile.
+
+    Raises DaemonError, OSError.
+    """
+    who, flow = marker.myself(), frame.what
     asked = {
         "flow": _printable(flow.name),
         "entrypoint": scripted.entrypoint(flow),
         "key": os.urandom(16).hex(),
-        "parameters": _arguments(flow.fn, args, kwargs),
+        "parameters": arguments(frame.of.parameters),
         "process": {"pid": who.pid, "started": who.started, "boot": who.boot},
     }
     told = client.ask(Path(root), "script", asked, timeout=PATIENCE)
     folder = Path(told["folder"])
     if not marker.claim_call(folder):
         return None
-    return Record(folder, told["run"], told["notify"], flow)
+    record = Record(folder, told["run"], told["notify"])
+    record.begun(flow, frame.of.name if flow.flow_run_name else None)
+    frame.run.id = frame.of.id = told["run"]
+    frame.run.journal = record.journal
+    return record
 
 
 class Record:
     """Open while the call goes on."""
 
-    def __init__(self, folder: Path, run: str, notify: str, flow: Any) -> None:
+    def __init__(self, folder: Path, run: str, notify: str) -> None:
         self._folder, self._run, self._notify = folder, run, notify
         self._pid = os.getpid()
-        self._journal = Journal(folder, run=run, attempt=1, address=notify)
+        self.journal = Journal(folder, run=run, attempt=1, address=notify)
+
+    def begun(self, flow: Any, name: str | None) -> None:
+        """The flow is called next; a retry is made in the call itself, not by the daemon."""
         version = flow.version if isinstance(flow.version, str) else None
         interpreter = f"{sys.executable} {sys.version.split()[0]}"
-        self._journal.write("running", interpreter=interpreter, flow_name=flow.name, flow_version=version)
+        named = {"name": name} if name else {}
+        self.journal.write("running", interpreter=interpreter, flow_name=flow.name, flow_version=version, **named)
 
     def completed(self, result: Any) -> None:
         """The flow returned."""
@@ -83,8 +94,8 @@ class Record:
         """The final fact, and that nothing follows it; not from a fork of the caller, whose call it is not."""
         if os.getpid() != self._pid:
             return
-        self._journal.write(fact, **data)
-        self._journal.close()
+        self.journal.write(fact, **data)
+        self.journal.close()
         marker.write_exit(self._folder, code=code)
         notify(self._notify, self._run)
 
@@ -109,16 +120,11 @@ def bounded(value: Any, limit: int) -> str | None:
     return "".join(chunks)
 
 
-def _arguments(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments by name, defaults included; what is no JSON as a short repr; {} when they do not fit."""
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-    except (TypeError, ValueError):
-        return {}
-    bound.apply_defaults()
+def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by name within bounds; what is no JSON as a short repr."""
     left = PARAMETER_BYTES
     found: dict[str, Any] = {}
-    for name, value in itertools.islice(bound.arguments.items(), 1000):
+    for name, value in itertools.islice(given.items(), 1000):
         text = bounded(value, left)
         found[name] = reprlib.repr(value) if text is None else json.loads(text)
         left -= len(text or "")

@@ -1,97 +1,65 @@
-"""A flow that is called in a script or notebook: with a daemon nearby, the call is recorded as a run. Called by Flow.
+"""A flow called in a script or notebook: with a daemon nearby, the call is recorded as a run. Called by calling.py.
 
-The call itself never waits for the daemon's sake beyond one question, and nothing that goes wrong in recording reaches
-it. Recorded are calls from outside of any flow only, and never inside a run: `RECONCILER_RUN` says that this is one.
+The call waits for the daemon's sake for one answer at most, and nothing that goes wrong in recording reaches it.
+Recorded are calls outside of any flow only, and never inside a run: `RECONCILER_RUN` says that this is one.
 `RECONCILER_RECORD=0` turns recording off.
 """
 
 import importlib
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any
 
 from reconciler.engine import nearby
+from reconciler.engine.context import Frame
 
 RUN = "RECONCILER_RUN"
 """In the environment of a run and of all it starts: its id."""
 RECORD = "RECONCILER_RECORD"
 
-_inside: ContextVar[bool] = ContextVar("reconciler_call", default=False)
 _warned: list[str] = []
 
 
-def call(flow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], body: Callable[[], Any]) -> Any:
-    """What `body` returns or raises: the call of `flow` with these arguments, recorded where a daemon is nearby."""
-    if _inside.get() or RUN in os.environ or os.environ.get(RECORD) == "0":
-        return body()
-    token = _inside.set(True)
-    try:
-        record = _begin(flow, args, kwargs)
-        if record is None:
-            result = body()
-            return _awaited(result, None) if hasattr(result, "__await__") else result
+class Call:
+    """The record of one call, as far as there is one: whatever it is told, it raises nothing."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._record: Any = None
+        if frame.parent is None and RUN not in os.environ and os.environ.get(RECORD) != "0":
+            self._quietly(self._begin, frame)
+
+    def _begin(self, frame: Frame) -> None:
+        file = getattr(getattr(frame.what.fn, "__code__", None), "co_filename", "")
+        folders = (os.getcwd(), *([os.path.dirname(file)] if os.path.isabs(file) else []))  # noqa: PTH109, PTH117, PTH120
+        root = nearby.state_dir(folders)
+        if root is not None:
+            self._record = importlib.import_module("reconciler.engine.recording").begin(root, frame)
+
+    def completed(self, result: Any) -> None:
+        """The flow returned."""
+        if self._record is not None:
+            self._quietly(self._record.completed, result)
+
+    def failed(self, error: BaseException) -> None:
+        """The flow raised."""
+        if self._record is not None:
+            self._quietly(self._record.failed, error)
+
+    @staticmethod
+    def _quietly(act: Callable[..., object], *given: object) -> None:
+        """Do what records; a failure is one line in the log, the first time, and nothing else."""
         try:
-            result = body()
-        except BaseException as error:
-            _quietly(record.failed, error)
-            raise
-        if hasattr(result, "__await__"):
-            return _awaited(result, record)
-        _quietly(record.completed, result)
-        return result
-    finally:
-        _inside.reset(token)
-
-
-async def _awaited(coroutine: Awaitable[Any], record: Any) -> Any:
-    """An async flow: what it calls is inside of it; `record` is None when none is kept."""
-    token = _inside.set(True)
-    try:
-        result = await coroutine
-    except BaseException as error:
-        if record is not None:
-            _quietly(record.failed, error)
-        raise
-    finally:
-        with suppress(ValueError):  # closed from another context
-            _inside.reset(token)
-    if record is not None:
-        _quietly(record.completed, result)
-    return result
-
-
-def _begin(flow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """The open record of a call; None where no daemon is nearby or it cannot be asked."""
-    found: list[Any] = []
-    _quietly(lambda: found.append(_record(flow, args, kwargs)))
-    return found[0] if found else None
-
-
-def _record(flow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    file = getattr(getattr(flow.fn, "__code__", None), "co_filename", "")
-    starts = (os.getcwd(), *([os.path.dirname(file)] if os.path.isabs(file) else []))  # noqa: PTH109, PTH120, PTH117
-    root = nearby.state_dir(starts)
-    if root is None:
-        return None
-    return importlib.import_module("reconciler.engine.recording").begin(root, flow, args, kwargs)
-
-
-def _quietly(act: Callable[..., object], *given: object) -> None:
-    """Do what records; a failure is one line in the log, the first time, and nothing else."""
-    try:
-        act(*given)
-    except Exception as error:  # noqa: BLE001 - the user's call goes on, whatever befalls its record
-        if not _warned:
-            _warned.append(str(error))
-            text = f"calls of flows are not recorded: {type(error).__name__}: {error}"
-            importlib.import_module("logging").getLogger("reconciler").warning(text.replace("\n", " "))
+            act(*given)
+        except Exception as error:  # noqa: BLE001 - the user's call goes on, whatever befalls its record
+            if not _warned:
+                _warned.append(str(error))
+                text = f"calls of flows are not recorded: {type(error).__name__}: {error}"
+                importlib.import_module("logging").getLogger("reconciler").warning(text.replace("\n", " "))
 
 
 def entrypoint(flow: Any) -> str:
     """Where the flow is defined, for people: `/path/file.py:function`."""
     code = getattr(flow.fn, "__code__", None)
     file = getattr(code, "co_filename", "") or getattr(sys.modules.get(flow.fn.__module__), "__file__", None) or "?"
-    return f"{file}:{flow.fn.__qualname__}"
+    return f"{file}:{getattr(flow.fn, '__qualname__', flow.name)}"

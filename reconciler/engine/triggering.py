@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.engine import client, nearby
+from reconciler.engine.states import RunFailedError, State
 from reconciler.model.errors import DaemonError, NotFoundError, ReconcilerError
 from reconciler.model.ids import instant, moment
 
@@ -23,23 +24,15 @@ AWAY, AGAIN = 60.0, 0.2
 """Seconds that a daemon which went away is waited for, and between tries to reach it."""
 
 
-class RunFailedError(ReconcilerError):
-    """The run whose result was asked for did not complete."""
-
-    reason = "RunFailed"
-
-
 @dataclass(frozen=True, slots=True)
-class FlowRun:
+class DeploymentRun:
     """A run as the daemon told it; `refresh` tells it anew. All instants are aware, in UTC."""
 
     id: str
     name: str
     deployment: str
-    state: str
-    """Its word: Scheduled, Pending, Running, Completed, Failed, ..."""
-    final: bool
-    reason: str
+    state: State[Any]
+    """Its `name` is the word: Scheduled, Pending, Running, Completed, Failed, ..."""
     due: datetime
     created_at: datetime
     started_at: datetime | None
@@ -50,25 +43,23 @@ class FlowRun:
     """None once they were purged."""
     version: str
     source_commit: str | None
-    returned: Any = None
-    error: Mapping[str, Any] | None = None
+    final: bool
 
     @property
     def state_name(self) -> str:
-        """The word of its state, by the name Prefect gives it."""
-        return self.state
+        """The word of its state."""
+        return self.state.name
+
+    @property
+    def reason(self) -> str:
+        """Why it is in its state."""
+        return self.state.message
 
     def result(self) -> Any:
         """What the flow returned, as JSON. Raises RunFailedError for a run that failed, or is not over."""
-        if self.state == "Completed":
-            return self.returned
-        how = f"is {self.state}" if not self.final else f"ended {self.state}"
-        raise RunFailedError(
-            f"run {self.id} of {self.deployment} {how}{f': {self.reason}' if self.reason else ''}",
-            hint=f"reconciler show {self.id}; reconciler logs {self.id}",
-        )
+        return self.state.result()
 
-    def refresh(self, *, wait: float = 0.0) -> "FlowRun":
+    def refresh(self, *, wait: float = 0.0) -> "DeploymentRun":
         """The run as it is now, or as it is once it is over or `wait` seconds have passed."""
         return get_run(self.id, wait=wait)
 
@@ -84,7 +75,7 @@ def run_deployment(  # noqa: PLR0913 - the signature that callers know from Pref
     tags: Iterable[str] | None = None,
     idempotency_key: str | None = None,
     job_variables: Mapping[str, Any] | None = None,
-) -> FlowRun:
+) -> DeploymentRun:
     """Run `FLOW/DEPLOYMENT` and wait for its end.
 
     `timeout` is how long to wait, in seconds: None for ever, 0 not at all; a run that is not over by then goes on, and
@@ -117,14 +108,14 @@ def run_deployment(  # noqa: PLR0913 - the signature that callers know from Pref
     return _wait(root, _asked(root, asked)["run"], timeout)
 
 
-async def arun_deployment(name: str, parameters: Mapping[str, Any] | None = None, **given: Any) -> FlowRun:
+async def arun_deployment(name: str, parameters: Mapping[str, Any] | None = None, **given: Any) -> DeploymentRun:
     """As `run_deployment`, without holding up the event loop."""
     asyncio: Any = importlib.import_module("asyncio")  # dear, and wanted here only
-    found: FlowRun = await asyncio.to_thread(run_deployment, name, parameters, **given)
+    found: DeploymentRun = await asyncio.to_thread(run_deployment, name, parameters, **given)
     return found
 
 
-def get_run(run: str, *, wait: float = 0.0) -> FlowRun:
+def get_run(run: str, *, wait: float = 0.0) -> DeploymentRun:
     """A run by its id, once it is over or `wait` seconds have passed. Raises DaemonError, ReconcilerError."""
     return _wait(daemon(), run, wait)
 
@@ -164,7 +155,7 @@ def _asked(root: Path, asked: dict[str, Any]) -> Any:
         raise NotFoundError(error.message, hint=nearest(asked["deployment"], known)) from None
 
 
-def _wait(root: Path, run: str, timeout: float | None) -> FlowRun:
+def _wait(root: Path, run: str, timeout: float | None) -> DeploymentRun:
     """The run at its end, or at the end of the timeout; a daemon that restarts meanwhile is waited for."""
     until = float("inf") if timeout is None else time.monotonic() + timeout
     away = 0.0
@@ -183,17 +174,15 @@ def _wait(root: Path, run: str, timeout: float | None) -> FlowRun:
             return found
 
 
-def _told(row: Mapping[str, Any]) -> FlowRun:
+def _told(row: Mapping[str, Any]) -> DeploymentRun:
     def at(key: str) -> datetime | None:
         return moment(row[key]) if row[key] else None
 
-    return FlowRun(
+    return DeploymentRun(
         id=row["id"],
         name=row["name"],
         deployment=row["deployment"],
-        state=row["state"],
-        final=row["final"],
-        reason=row["reason"],
+        state=_state(row),
         due=moment(row["due"]),
         created_at=moment(row["created_at"]),
         started_at=at("started_at"),
@@ -203,6 +192,26 @@ def _told(row: Mapping[str, Any]) -> FlowRun:
         parameters=row["parameters"],
         version=row["version"],
         source_commit=row["source_commit"],
-        returned=row["result"],
-        error=row["error"],
+        final=row["final"],
     )
+
+
+def _state(row: Mapping[str, Any]) -> State[Any]:
+    """The state with what came of the run; of one that did not complete, the error to raise."""
+    word, reason = row["state"], row["reason"]
+    if word == "Completed":
+        return State(_TYPES[word], word, reason, row["result"])
+    how = f"ended {word}" if row["final"] else f"is {word}"
+    said = f"run {row['id']} of {row['deployment']} {how}{f': {reason}' if reason else ''}"
+    error = RunFailedError(f"{said}\n  reconciler show {row['id']}; reconciler logs {row['id']}")
+    return State(_TYPES.get(word, word.upper()), word, reason, error)
+
+
+_TYPES = {
+    **dict.fromkeys(("Scheduled", "Late", "AwaitingConcurrencySlot", "AwaitingRetry"), "SCHEDULED"),
+    **dict.fromkeys(("Running", "Retrying"), "RUNNING"),
+    **dict.fromkeys(("Paused", "Suspended"), "PAUSED"),
+    **dict.fromkeys(("Failed", "TimedOut"), "FAILED"),
+    "Completed": "COMPLETED",
+}
+"""The type of a state by its word, where that is not the word itself."""

@@ -41,7 +41,7 @@ def told(wait: str = "", mark: str = ""):
 @flow
 def chain():
     run = run_deployment("told/main", timeout=20)
-    return [run.state, run.result(), inner(1)]
+    return [run.state.name, run.result(), inner(1)]
 """
 
 
@@ -155,7 +155,9 @@ def test_run_deployment_waits_times_out_and_is_idempotent(repo: Repo, tmp_path: 
     asked = f"run_deployment('told/main', {{'wait': {str(go)!r}}}, timeout=0, idempotency_key='k', tags=['a'])"
     first, second = said(repo, f"[r.id for r in ({asked}, {asked})]")
     assert first == second
-    state, name = said(repo, "(lambda r: [r.state, r.name])(run_deployment('told/main', {'wait': '/x'}, timeout=0.3))")
+    state, name = said(
+        repo, "(lambda r: [r.state_name, r.name])(run_deployment('told/main', {'wait': '/x'}, timeout=0.3))"
+    )
     assert state in {"Pending", "Running"}
     assert name
     go.touch()

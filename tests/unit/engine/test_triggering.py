@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine.triggering import FlowRun, RunFailedError, nearest, run_deployment
+from reconciler.engine.states import RunFailedError
+from reconciler.engine.triggering import _told, nearest, run_deployment
 from reconciler.model.errors import DaemonError
-from reconciler.model.ids import moment
 
-AT = moment("2024-01-01T00:00:00Z")
+AT = "2024-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,27 @@ def test_what_cannot_be_asked_is_told_at_once(tmp_path: Path, monkeypatch, given
         run_deployment("a/b", **given)
 
 
-def a_run(state: str, **fields: Any) -> FlowRun:
-    final = state not in {"Running", "Scheduled"}
-    return FlowRun(
-        "ab", "calm-otter", "a/b", state, final, "why", AT, AT, None, None, 1, (), {}, "1", None, **fields
-    )  # fmt: skip
+def a_row(state: str, **fields: Any) -> dict[str, Any]:
+    final = state not in {"Running", "Scheduled", "Suspended"}
+    plain = {"started_at": None, "finished_at": None, "attempt": 1, "tags": [], "parameters": {}, "version": "1"}
+    row = {"id": "ab", "name": "calm-otter", "deployment": "a/b", "state": state, "final": final, "reason": "why"}
+    return {**row, **plain, "due": AT, "created_at": AT, "source_commit": None, "result": None, **fields}
 
 
 def test_a_result_is_had_of_a_completed_run_only():
-    assert a_run("Completed", returned=[1]).result() == [1]
-    assert a_run("Running").state_name == "Running"
-    with pytest.raises(RunFailedError, match=r"ended Failed: why(.|\n)*reconciler logs ab"):
-        a_run("Failed").result()
+    done = _told(a_row("Completed", result=[1]))
+    assert (done.result(), done.state.is_completed(), done.state_name) == ([1], True, "Completed")
+    with pytest.raises(RunFailedError, match=r"ended TimedOut: why(.|\n)*reconciler logs ab"):
+        _told(a_row("TimedOut")).result()
     with pytest.raises(RunFailedError, match="is Running"):
-        a_run("Running").result()
+        _told(a_row("Running")).result()
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("TimedOut", "FAILED"), ("Crashed", "CRASHED"), ("Suspended", "PAUSED"), ("Late", "SCHEDULED")]
+)
+def test_a_state_has_the_type_that_callers_know(word: str, kind: str):
+    assert _told(a_row(word)).state.type == kind
 
 
 @pytest.mark.parametrize(
