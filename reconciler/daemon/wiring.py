@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reconciler import daemon as shell
@@ -140,6 +140,7 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
+    loop.grace = timedelta(seconds=settings.cancel_grace)
     server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
     return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
 

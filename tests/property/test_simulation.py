@@ -37,7 +37,7 @@ def test_every_promise_holds_in_every_history(part: int):
 def test_the_histories_reach_what_they_are_meant_to():
     types: Counter[str] = Counter()
     told, most = "", 0
-    for seed in range(40):
+    for seed in range(80):
         simulation = play(seed)
         types += Counter(e.type for e in simulation.world.store.events(limit=10**9))
         told += "\n".join(simulation.world.told)
@@ -46,7 +46,7 @@ def test_the_histories_reach_what_they_are_meant_to():
         RevisionApplied RevisionRefused RevisionConfirmed SourceLost SourceFound DeploymentCreated DeploymentUpdated
         DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
-        RunTimedOut RunCrashed RunCancelled
+        RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed
     """.split()
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4
