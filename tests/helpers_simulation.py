@@ -230,7 +230,8 @@ class SimGit:
         rng, name = self.rng, self.rng.choice(NAMES)
         kind = rng.choice(("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule"))
         if kind == "drop" and len(self.specs) > 1:
-            self.specs.pop(name, None)
+            for each in list(self.specs) if rng.random() < 0.25 else [name]:  # now and then more than the guard lets go
+                self.specs.pop(each, None)
         elif kind == "break":
             self.broken = frozenset({f"specs/{rng.choice(('a', 'b', 'rest', 'new'))}.yaml"})
             return f"break {min(self.broken)}"
