@@ -58,18 +58,31 @@ def moves(run: Run, report: Report, now: datetime, spec: Mapping[str, Json]) -> 
 def _lived(run: Run, facts: Sequence[Mapping[str, Json]], now: datetime) -> Iterator[RunMoved]:
     """The moves between start and end that the facts tell, without those that the log holds: they are counted.
 
-    The order is running, paused, resumed, paused, ...; a fact out of turn is nothing.
+    They are counted as turns: running, paused, resumed, paused, ...
     """
     pauses, waits = run.detail.get("pauses", 0), run.state is State.PAUSED
     held = 0 if run.state is State.PENDING else 1 + 2 * pauses - waits
-    told = 0
+    for turn, fact in enumerate(_turns(facts), 1):
+        if turn > held:
+            yield _move(run, fact, turn // 2, facts, now)
+
+
+def _turns(facts: Sequence[Mapping[str, Json]]) -> Iterator[Mapping[str, Json]]:
+    """The facts that move a run, in turn; one that pauses again went on before, when its time was over."""
+    begun = waits = False
     for fact in facts:
-        expected = "running" if told == 0 else "paused" if told % 2 else "resumed"
-        if fact["fact"] != expected:
+        kind = fact["fact"]
+        if kind == "running" and not begun:
+            begun = True
+        elif kind == "paused" and begun:
+            if waits:
+                yield {"fact": "resumed"}
+            waits = True
+        elif kind == "resumed" and waits:
+            waits = False
+        else:
             continue
-        told += 1
-        if told > held:
-            yield _move(run, fact, told // 2, facts, now)
+        yield fact
 
 
 def _move(

@@ -150,8 +150,17 @@ def test_what_the_log_holds_adds_nothing_however_often_it_is_told():
 
 
 def test_facts_out_of_turn_are_nothing():
-    facts = (RESUMED, PAUSED, RUNNING, RUNNING, RESUMED, PAUSED, PAUSED)
+    facts = (RESUMED, PAUSED, RUNNING, RUNNING, RESUMED, PAUSED)
     assert [state for state, _ in told(a_run(state=S.PENDING, attempt=1), facts=facts)] == ["Running", "Paused"]
+
+
+def test_a_pause_whose_time_was_over_is_followed_by_another():
+    facts = (RUNNING, PAUSED, PAUSED)
+    assert [
+        s for s, _ in told(a_run(state=S.PENDING, attempt=1), facts=facts)
+    ] == "Running Paused Running Paused".split()
+    assert [s for s, _ in told(running(state=S.PAUSED, detail={"pauses": 1}), facts=facts)] == ["Running", "Paused"]
+    assert told(running(state=S.PAUSED, detail={"pauses": 2}), facts=facts) == []
 
 
 @pytest.mark.parametrize("timeout", [None, -1, True, 1e300, 10**400])
