@@ -13,35 +13,18 @@ from helpers_git import ENVIRONMENT, Repo
 FLOWS = '''\
 import json, os, signal, subprocess, sys, threading, time
 from pathlib import Path
-from reconciler import flow
+from reconciler import flow, pause_flow_run, suspend_flow_run
 
 HERE = next(p for p in Path.cwd().parents if (p / "order.json").exists())
 ORDER = json.loads((HERE / "order.json").read_text())
 
-def tell(fact, **data):
-    line = json.dumps({"attempt": ORDER["attempt"], "fact": fact, "at": time.time(), **data})
-    with open(HERE / "journal.jsonl", "a") as file:
-        file.write(line + "\\n")
-
-def pause(**data):
-    tell("paused", **data)
-    while not (HERE / "resume").exists():
-        time.sleep(0.01)
-    (HERE / "resume").unlink()
-    tell("resumed")
-
 def asks(times: int = 1):
     for number in range(times):
-        pause(timeout=600, reason=f"question {number + 1}")
+        pause_flow_run(timeout=600, reason=f"question {number + 1}")
     return ORDER["attempt"]
 
-@flow(retries=0)
-def rests(timeout: float = 600, mark: str = ""):
-    if ORDER["attempt"] == 1:
-        tell("suspended", timeout=timeout, reason="until it is monday")
-        os._exit(0)
-    if mark and not Path(mark).exists():
-        time.sleep(600)
+def rests(timeout: float = 600):
+    suspend_flow_run(timeout=timeout, reason="until it is monday")
     return ORDER["attempt"]
 
 @flow(retries=1)
