@@ -4,6 +4,7 @@ What comes from a repository or a run is untrusted: `plain` makes a text safe fo
 """
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,14 @@ def fields(pairs: Sequence[tuple[str, object]]) -> None:
 def when(at: str | None) -> str:
     """An instant for people: seconds, UTC."""
     return f"{at[:10]} {at[11:19]}Z" if at else ""
+
+
+def shortly(text: str) -> str:
+    """A text with its instants as people read them."""
+    return _INSTANT.sub(r"\1 \2Z", text)
+
+
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{6}Z", re.ASCII)
 
 
 def ahead(at: str | None, now: datetime) -> str:

@@ -4,7 +4,7 @@ import json
 
 from reconciler.cli._log import payload
 from reconciler.cli._place import Place
-from reconciler.cli._print import ahead, compact, fields, paint, plain, print_json, say, when
+from reconciler.cli._print import ahead, compact, fields, paint, plain, print_json, say, shortly, when
 from reconciler.cli._waits import Waits
 from reconciler.cli.runs import shown
 from reconciler.core import retries, rows
@@ -60,10 +60,10 @@ def _text(run: dict[str, Json], waits: Waits) -> None:
             ("run", f"{run['id']} ({run['name']})"),
             ("deployment", f"{run['deployment']}, generation {run['generation']}"),
             ("state", run["state"]),
-            ("reason", (run["waiting"] or run)["reason"]),
+            ("reason", shortly((run["waiting"] or run)["reason"])),
             ("since", when(run["since"])),
             ("until", f"{when(run['until'])} ({left})" if left else None),
-            ("next", run["next"]),
+            ("next", shortly(run["next"] or "")),
             ("attempt", f"{run['attempt']} of {run['attempts']}"),
             ("due", when(run["due"])),
             ("not before", when(run["start_at"])),

@@ -7,7 +7,7 @@ import click
 from reconciler.cli import _clock
 from reconciler.cli._log import deployment, payload, reading
 from reconciler.cli._place import Place
-from reconciler.cli._print import ahead, print_json, say, table, when
+from reconciler.cli._print import ahead, print_json, say, shortly, table, when
 from reconciler.cli._waits import Waits
 from reconciler.model.errors import InvalidRequestError, NotFoundError
 from reconciler.model.plan import Json
@@ -89,7 +89,7 @@ def _line(row: dict[str, Json], waits: Waits) -> tuple[object, ...]:
     then = f"{left}: {waiting['next']}" if left else waiting.get("next")
     return (
         row["id"], row["deployment"], row["state"], row["version"], row["attempt"], when(row["due"]),
-        when(row["finished_at"]), waiting.get("reason") or row["reason"], then,
+        when(row["finished_at"]), shortly(waiting.get("reason") or row["reason"]), shortly(then or ""),
     )  # fmt: skip
 
 

@@ -54,8 +54,8 @@ def admit(observed: Observed, now: datetime, places: int) -> list[Fact]:
 
 
 def ready_at(run: Run) -> datetime:
-    """When a queued run may start at the earliest: its due (with jitter), or the end of a retry's delay."""
-    return run.until if run.state is State.AWAITING_RETRY and run.until else run.start_at or run.due
+    """When a queued run may start at the earliest: its due, or the end of a retry's delay."""
+    return run.until if run.state is State.AWAITING_RETRY and run.until else run.due
 
 
 def wake_at(observed: Observed, now: datetime) -> datetime | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from reconciler.core import admit
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run, State
@@ -40,13 +39,18 @@ def next_move(observed: Observed, run: Run, now: datetime) -> str:
 
 def _until(run: Run) -> datetime | None:
     """When the state ends by itself, as far as that is known."""
-    return admit.ready_at(run) if run.state is State.SCHEDULED else run.until
+    return _start(run) if run.state is State.SCHEDULED else run.until
+
+
+def _start(run: Run) -> datetime:
+    """Its due, or the later start that jitter gave it."""
+    return max(run.due, run.start_at) if run.start_at else run.due
 
 
 def _reason(run: Run, now: datetime) -> str:
     if run.state is not State.SCHEDULED:
         return "it is about to go on"
-    ahead = admit.ready_at(run)
+    ahead = _start(run)
     if ahead <= now:
         return "it is due"
     later = f", put off to {instant(ahead)}" if run.start_at else ""
@@ -54,7 +58,7 @@ def _reason(run: Run, now: datetime) -> str:
 
 
 def _scheduled(_observed: Observed, run: Run, now: datetime) -> str:
-    at = admit.ready_at(run)
+    at = _start(run)
     return f"it starts at {instant(at)}, when a slot is free" if at > now else "it starts as soon as a slot is free"
 
 

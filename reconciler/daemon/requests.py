@@ -10,7 +10,8 @@ from typing import Any
 from reconciler import core, plugins, pools
 from reconciler.core import commands
 from reconciler.core.arguments import merge, over
-from reconciler.daemon import asked
+from reconciler.daemon import given
+from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
 from reconciler.model.errors import ConflictError, InvalidRequestError
 from reconciler.model.events import Fact
@@ -33,9 +34,9 @@ def answer(loop: Loop, verb: str, args: Mapping[str, Any], who: str) -> Json:
 
 
 def _run(args: Mapping[str, Any], who: str) -> Decide:
-    name, key, due = asked.text(args, "deployment"), asked.text(args, "key"), asked.moment_of(args, "due")
-    given, variables = asked.mapping(args, "parameters"), asked.mapping(args, "variables")
-    tags, labels, label = asked.tags(args), asked.labels(args), asked.name(args)
+    name, key, due = _text(args, "deployment"), _text(args, "key"), given.moment_of(args, "due")
+    values, variables = given.mapping(args, "parameters"), given.mapping(args, "variables")
+    tags, labels, label = given.tags(args), given.labels(args), given.name(args)
 
     def decide(loop: Loop, now: datetime) -> Decided:
         observed = loop.ledger.observed
@@ -43,9 +44,9 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
         twin = loop.run_of_key(name, key)
         if twin is not None:
             return {"run": twin, "created": False}, []
-        asked.not_past(due, now)
+        given.not_past(due, now)
         spec = loop.payloads.spec(deployment.digest)
-        merged = merge(spec.get("parameters") or {}, given)
+        merged = merge(spec.get("parameters") or {}, values)
         _check(spec, merged)
         _check_variables(observed, deployment.pool, spec, variables)
         request = commands.RunRequest(
@@ -59,11 +60,11 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
 
 
 def _retry(args: Mapping[str, Any], who: str) -> Decide:
-    given, key, reason = asked.text(args, "run"), asked.text(args, "key"), str(args.get("reason") or "")
+    name, key, reason = _text(args, "run"), _text(args, "key"), str(args.get("reason") or "")
     latest = bool(args.get("latest"))
 
     def decide(loop: Loop, now: datetime) -> Decided:
-        observed, old = loop.ledger.observed, commands.known(loop.find_run(given), given)
+        observed, old = loop.ledger.observed, commands.known(loop.find_run(name), name)
         again = commands.Again(old, key, latest, reason)
         twin = loop.run_of_key(old.deployment, again.cause)
         if twin is not None:
@@ -96,12 +97,12 @@ def _check_kept(loop: Loop, run: Run, *, latest: bool) -> None:
         )
 
 
-def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], given: Mapping[str, Json]) -> None:
+def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], own: Mapping[str, Json]) -> None:
     """Raises InvalidRequestError naming every job variable that the pool does not take; values are never repeated."""
-    if not given:
+    if not own:
         return
     kind = (observed.pools.get(pool) or {"type": pool})["type"]
-    whole = over((spec.get("work_pool") or {}).get("job_variables") or {}, given)
+    whole = over((spec.get("work_pool") or {}).get("job_variables") or {}, own)
     keeper = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
     faults = [f"{'.'.join(map(str, path))}: {message}" for path, message in pools.check(keeper, whole)]
     if faults:
@@ -121,7 +122,7 @@ def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
 
 
 def _cancel(args: Mapping[str, Any], who: str) -> Decide:
-    run, reason = asked.text(args, "run"), str(args.get("reason") or "")
+    run, reason = _text(args, "run"), str(args.get("reason") or "")
 
     def decide(loop: Loop, now: datetime) -> Decided:
         found = loop.find_run(run)
@@ -132,19 +133,19 @@ def _cancel(args: Mapping[str, Any], who: str) -> Decide:
 
 
 def _suspend(args: Mapping[str, Any], who: str) -> Decide:
-    name, reason = asked.text(args, "deployment"), str(args.get("reason") or "")
+    name, reason = _text(args, "deployment"), str(args.get("reason") or "")
     return lambda loop, _now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, who, reason))
 
 
 def _resume(args: Mapping[str, Any], who: str) -> Decide:
     if "run" in args:
         return _resume_run(args, who)
-    name, reason = asked.text(args, "deployment"), str(args.get("reason") or "")
+    name, reason = _text(args, "deployment"), str(args.get("reason") or "")
     return lambda loop, now: ({"deployment": name}, commands.resume(loop.ledger.observed, name, now, who, reason))
 
 
 def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
-    run, reason = asked.text(args, "run"), str(args.get("reason") or "")
+    run, reason = _text(args, "run"), str(args.get("reason") or "")
 
     def decide(loop: Loop, _now: datetime) -> Decided:
         found = loop.find_run(run)
@@ -154,7 +155,7 @@ def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
 
 
 def _confirm(args: Mapping[str, Any], who: str) -> Decide:
-    revision, reason = asked.text(args, "revision"), str(args.get("reason") or "")
+    revision, reason = _text(args, "revision"), str(args.get("reason") or "")
 
     def decide(loop: Loop, now: datetime) -> Decided:
         loop.stage(commands.confirm(loop.ledger.observed, revision, who, reason), now)
