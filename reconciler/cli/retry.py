@@ -10,6 +10,7 @@ from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._wait import wait as wait_for
 from reconciler.daemon import client
+from reconciler.model.errors import InvalidRequestError
 
 
 @click.command("retry")
@@ -25,6 +26,8 @@ def command(obj: dict[str, Any], *, run: str, latest: bool, reason: str, key: st
     It has the parameters, tags, labels and job variables of the old one, and its spec and commit too, even if git has
     dropped the deployment since; with --latest the spec and commit that are applied now.
     """
+    if "/" in run:
+        raise InvalidRequestError(f"{run!r} is a deployment", hint=f"its runs: reconciler runs {run}")
     place = Place.of(obj)
     asked = {"run": run, "key": key or os.urandom(16).hex(), "latest": latest, "reason": reason}
     answer = client.ask(place.state, "retry", asked)

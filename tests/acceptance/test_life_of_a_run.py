@@ -327,6 +327,7 @@ def test_the_same_key_twice_gives_the_first_run_whatever_else_is_asked(path):
         (["resume", "nope"], "there is no run 'nope'"),
         (["suspend", "nope", "--reason", "x"], "no deployment"),
         (["cancel", "reports/a"], "is a deployment"),
+        (["retry", "reports/a"], "is a deployment"),
     ],
 )
 def test_what_is_refused_is_one_clear_message(path, words, says):
