@@ -28,6 +28,31 @@ def merge(*layers: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for layer in layers for name, value in layer.items()}
 
 
+def over(*layers: Mapping[str, Json]) -> dict[str, Json]:
+    """Job variables put together: a later layer replaces a name as a whole, and `env` key by key."""
+    found = merge(*layers)
+    environments = [layer["env"] for layer in layers if isinstance(layer.get("env"), Mapping)]
+    if len(environments) > 1 and isinstance(found["env"], Mapping):
+        found["env"] = merge(*environments)
+    return found
+
+
+def parse_variable(text: str) -> tuple[str, Json]:
+    """The name and value of a job variable given as `name=value`: JSON where it parses, else text.
+
+    Raises InvalidRequestError, which does not repeat the value: it may be a secret.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise InvalidRequestError(
+            "a job variable is not of the form name=value", hint="write --job-variable name=value"
+        )
+    try:
+        return name.strip(), json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return name.strip(), value
+
+
 def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Json]:
     """The name and value of `name=value`, read by the parameter's schema (None: signature unknown).
 

@@ -11,10 +11,10 @@ import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from reconciler.core import admit, due, pinned, plan, report, rows
+from reconciler.core import admit, due, pinned, plan, report, rows, suspension
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
 from reconciler.core.script import TRIGGER
@@ -91,6 +91,8 @@ class Loop:
         self._stopping = False
         self.takers: Callable[[], Mapping[str, admit.Taker]] = dict
         """Asked which processes of users take the runs of which deployments over."""
+        self.grace = timedelta(seconds=30)
+        """From a cancelled run's SIGTERM to its SIGKILL, as the supervisor keeps it."""
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -119,7 +121,9 @@ class Loop:
         self.save()
         self._checkpoint()
         now = self._clock()
-        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed, now)) if w]
+        observed = self.ledger.observed
+        all_wakes = (self._agenda.wake_at(now), admit.wake_at(observed, now), suspension.wake_at(observed))
+        wakes = [w for w in all_wakes if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
@@ -316,6 +320,7 @@ class Loop:
         observed = self.ledger.observed
         if not observed.runs:
             return
+        self.stage(suspension.expired(observed, now), now)
         self.stage(admit.late(observed, now), now)
         self.stage(admit.admit(observed, now, self._places, self.takers()), now)
 
@@ -335,13 +340,28 @@ class Loop:
                 self._launch(self.ledger.observed.runs[event.subject])
             elif event.type == "RunCancelling":
                 self._supervisor.stop(event.subject)
+            elif event.type == "RunResumed":
+                self._resume(self.ledger.observed.runs.get(event.subject))
+            elif event.type in RESTS:
+                self._supervisor.rest(event.subject)
             elif event.type in ENDED:
                 self._supervisor.forget(event.subject)
 
     def _launch(self, run: Run) -> None:
         pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
         kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else pool["type"]
-        self._supervisor.launch(run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), kind))
+        if not all(map(self.payloads.has, (run.spec, run.parameters, run.variables))):
+            gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
+            self.inbox.put(Report(run.id, run.attempt, (), gone, None, dead=True))
+            return
+        value = self.payloads.value
+        what = Launch(self.payloads.spec(run.spec), value(run.parameters), kind, value(run.variables))
+        self._supervisor.launch(run, what)
+
+    def _resume(self, run: Run | None) -> None:
+        """Tell a paused run, again should the word have been lost, that an operator let it go on."""
+        if run is not None and run.state is State.PAUSED and run.detail.get("resumed") == run.detail["pauses"]:
+            self._supervisor.resume(run.id, run.detail["pauses"])
 
     def adopt(self) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
@@ -351,6 +371,7 @@ class Loop:
                 self._launch(run)
             if run.state is State.CANCELLING:
                 self._supervisor.stop(run.id)
+            self._resume(run)
 
     # --- what requests look up -----------------------------------------------------------------------------------
 
@@ -385,6 +406,8 @@ TOLD = 10
 """Problems of a revision that the daemon's output names one by one."""
 
 ENDED = {f"Run{state}" for state in FINAL}
+RESTS = {f"Run{state}" for state in (State.SUSPENDED, State.AWAITING_RETRY)}
+"""An attempt is over, its run is not."""
 
 
 def _tell(made: Plan) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import version
+from reconciler.core.arguments import over
 from reconciler.core.script import TRIGGER
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
@@ -44,12 +45,17 @@ class Orders:
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
-    def make(self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
-        """The order of a run's current attempt; of a script's run, who calls: nothing is left to do."""
+    def make(
+        self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json], own: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """The order of a run's current attempt; `own` are the job variables given for this run alone.
+
+        Of a call in a script, who calls: nothing is left to do.
+        """
         if run.trigger == TRIGGER:
             caller = {key: run.detail.get(key) for key in ("pid", "started", "boot")}
             return {"run": run.id, "attempt": run.attempt, "pull": [], "caller": caller}
-        variables = dict((spec.get("work_pool") or {}).get("job_variables") or {})
+        variables = over((spec.get("work_pool") or {}).get("job_variables") or {}, own)
         flow = dict(spec.get("flow") or {})
         return {
             "run": run.id,
@@ -69,7 +75,7 @@ class Orders:
             "path": spec.get("path"),
             "parameters": dict(parameters),
             "tags": list(run.tags),
-            "labels": run.labels,
+            "labels": {**(spec.get("labels") or {}), **run.labels},
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
             "flow": flow,

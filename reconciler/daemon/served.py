@@ -245,8 +245,11 @@ def _again(run_dir: Path, reason: str) -> Callable[[Loop, datetime], tuple[Json,
         run = loop.ledger.observed.runs.get(ident)
         if run is None or run.attempt != attempt or run.state is not State.PENDING:
             return None, []
-        back = State.AWAITING_RETRY
-        return None, [RunMoved(run=ident, state=back, attempt=attempt, reason=reason, until=instant(now))]
+        back = RunMoved(
+            run=ident, state=State.AWAITING_RETRY, attempt=attempt, reason=reason, until=instant(now),
+            detail={"unlaunched": True},
+        )  # fmt: skip
+        return None, [back]
 
     return decide
 

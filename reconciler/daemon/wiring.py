@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reconciler import daemon as shell
@@ -147,6 +147,7 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     loop.settled = looker.applied
     loop.takers = serving.takers
     server = Server(state, Asked(loop, state, serving).answer)
+    loop.grace = timedelta(seconds=settings.cancel_grace)
     return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
 
 

@@ -151,12 +151,17 @@ class Run:
     made_for: str = ""
     """Why it exists, where its trigger does not say all."""
     attempt: int = 0
+    resumes: int = 0
+    """Attempts that a resume began: they use up no retry."""
+    unlaunched: int = 0
+    """Attempts that a passing fault kept from beginning: nor do they."""
     reason: str = ""
     until: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     detail: dict[str, Json] = field(default_factory=dict)
-    """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit."""
+    """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit, what it says of its
+    retries; `pauses`, how often it has paused, and `resumed`, the last of these that an operator ended."""
 
     @property
     def final(self) -> bool:
@@ -196,10 +201,12 @@ class Observed:
     """Those of `runs` that wait for their time, or have not been told yet which slot they wait for."""
     waiting: dict[str, Run] = field(default_factory=dict)
     """Those of `runs` in AwaitingConcurrencySlot."""
+    suspended: dict[str, Run] = field(default_factory=dict)
+    """Those of `runs` in Suspended."""
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""
-        for group in (self.active, self.queued, self.waiting):
+        for group in (self.active, self.queued, self.waiting, self.suspended):
             group.pop(run.id, None)
         if run.final:
             self.runs.pop(run.id, None)
@@ -207,6 +214,8 @@ class Observed:
         self.runs[run.id] = run
         if run.state is State.AWAITING_CONCURRENCY_SLOT:
             self.waiting[run.id] = run
+        elif run.state is State.SUSPENDED:
+            self.suspended[run.id] = run
         elif run.state in ACTIVE:
             self.active[run.id] = run
         elif run.state in QUEUED:

@@ -19,7 +19,7 @@ FOLDER = Path(importlib.import_module("reconciler.cli").__file__ or "").parent
 VERBS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
 READING = {"plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
 HEAVY = {"dulwich", "pydantic", "yaml", "jsonschema", "croniter", "dateutil", "watchfiles"}
-PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume".split()
+PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume retry".split()
 PROMISED += "events slots schema verify".split()
 
 
@@ -79,7 +79,18 @@ def path(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "words",
-    ["runs", "events", "logs x", "show x", "run a/b", "cancel x", "status", "suspend a/b --reason x"],
+    [
+        "runs",
+        "events",
+        "logs x",
+        "show x",
+        "run a/b",
+        "cancel x",
+        "retry x",
+        "resume x",
+        "status",
+        "suspend a/b --reason x",
+    ],
 )
 def test_what_reads_the_log_or_asks_the_daemon_imports_nothing_heavy(path, words):
     found = {name.partition(".")[0] for name in loaded("-C", str(path), *words.split())}

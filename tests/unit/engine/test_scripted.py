@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import reprlib
+import time
 from pathlib import Path
 
 import pytest

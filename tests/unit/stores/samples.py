@@ -29,7 +29,9 @@ def run_id(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()[:16]
 
 
-def created(number: int, *, deployment="etl/nightly", tags=(), trigger="schedule", cause="0 9 * * *") -> RunCreated:
+def created(
+    number: int, *, deployment="etl/nightly", tags=(), trigger="schedule", cause="0 9 * * *", origin=""
+) -> RunCreated:
     return RunCreated(
         run=run_id(number),
         deployment=deployment,
@@ -41,6 +43,7 @@ def created(number: int, *, deployment="etl/nightly", tags=(), trigger="schedule
         version="v1",
         generation=1,
         tags=tags,
+        origin=origin,
     )
 
 
@@ -96,6 +99,7 @@ def _new(event: Event) -> dict:
         "tags": list(event.data.get("tags", ())),
         "trigger": event.data["trigger"],
         "cause": event.data["cause"],
+        "origin": event.data.get("origin", ""),
     }
 
 
