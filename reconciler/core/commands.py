@@ -109,6 +109,10 @@ def retry(observed: Observed, again: Again, now: datetime, who: str) -> tuple[st
         raise ConflictError(
             f"run {old.id} is not over: {old.state}", hint=f"wait for it, or end it: reconciler cancel {old.id}"
         )
+    if old.trigger == TRIGGER:
+        raise ConflictError(
+            f"run {old.id} is a call in a script: its source is not recorded", hint="call it there again"
+        )
     fact = _same(old, again.cause, now, who)
     if again.latest:
         request = RunRequest(

@@ -1,5 +1,7 @@
 """A call in a script as facts: a run without a deployment that holds no slot and is never disturbed."""
 
+from dataclasses import replace
+
 import pytest
 from helpers_facts import NOW, a_deployment, a_run, later, observed_of
 
@@ -9,7 +11,7 @@ from reconciler.core.report import Report, moves
 from reconciler.core.script import Call, called
 from reconciler.model.errors import ConflictError
 from reconciler.model.events import Event
-from reconciler.model.state import State
+from reconciler.model.state import Observed, State
 
 CALL = Call("etl", "key", "s" * 64, "p" * 64, {"pid": 7, "started": 1, "boot": "b"}, ("x",))
 
@@ -53,6 +55,13 @@ def test_cancelling_it_is_refused_with_where_it_runs():
     _, run = folded()
     with pytest.raises(ConflictError, match="pid 7"):
         commands.cancel(run, run.id, "ada", "")
+
+
+def test_it_is_not_tried_again_from_here():
+    _, run = folded()
+    over = replace(run, state=State.FAILED)
+    with pytest.raises(ConflictError, match="call it there again"):
+        commands.retry(Observed(), commands.Again(over, "key", latest=False), NOW, "ada")
 
 
 @pytest.mark.parametrize(
