@@ -3,7 +3,11 @@
 import json
 import os
 import select
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +75,19 @@ def children_of(pid: int) -> list[int]:
 
 def my_children() -> list[int]:
     return children_of(os.getpid())
+
+
+@contextmanager
+def holding(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the lock of a state directory, as a daemon does; it answers nothing."""
+    root.mkdir(parents=True, exist_ok=True)
+    code = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", code, str(root / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        try:
+            yield holder
+        finally:
+            holder.kill()

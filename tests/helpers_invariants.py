@@ -44,9 +44,11 @@ class Account:
         self.most = 0
         """Runs active at once, at most."""
 
-    def see(self, event: Event) -> None:  # noqa: C901 - one line a kind of event
+    def see(self, event: Event) -> None:  # noqa: C901, PLR0912 - one line a kind of event
         if event.type == "RunCreated":
             self._created(event)
+        elif event.type == "RunResumed":
+            self._resumed(event)
         elif event.type.startswith("Run"):
             self._moved(event)
         elif event.type in {"DeploymentCreated", "DeploymentUpdated"}:
@@ -151,7 +153,11 @@ class Account:
     def _created(self, event: Event) -> None:
         run, data = event.subject, event.data
         need(run not in self.runs, "no run twice", f"{run} of {data['deployment']} at event {event.seq}")
-        need(data["deployment"] in self.deployments, "git is the only way in", f"a run of {data['deployment']}")
+        old = self.runs.get(data.get("origin", ""))
+        known = data["deployment"] in self.deployments or old is not None
+        need(known, "git is the only way in", f"a run of {data['deployment']}")
+        if old is not None:
+            need(old["state"] in OVER, "what is tried again is over", f"{run} of {old['state']}")
         if data["trigger"] == "schedule":
             key, due = (data["deployment"], data["cause"]), moment(data["due"])
             rule, late = self.rules[key], event.at - due
@@ -168,9 +174,14 @@ class Account:
             need(due <= start <= due + timedelta(seconds=rule.get("jitter", 0)), "jitter is bounded", data)
             self.slots["RunCreated"] += 1
             self.slots["caught up"] += late > GRACE
-        own = self.deployments[data["deployment"]]
-        need(data["spec"] == own["spec"], "pinned", f"{run} has another spec than its deployment")
-        self.runs[run] = {**data, "state": "Scheduled", "attempt": 0}
+        specs = {self.deployments.get(data["deployment"], {}).get("spec"), old and old["spec"]}
+        need(data["spec"] in specs, "pinned", f"{run} has another spec than its deployment, or the run it tries again")
+        self.runs[run] = {**data, "state": "Scheduled", "attempt": 0, "free": 0}
+
+    def _resumed(self, event: Event) -> None:
+        run = self.runs[event.subject]
+        need(run["state"] in {"Paused", "Suspended"}, "what is resumed waits", f"{event.subject} is {run['state']}")
+        need(event.data["reason"] and event.data["who"], "all that waits says why", f"{event.subject} resumed")
 
     def _moved(self, event: Event) -> None:
         run = self.runs.get(event.subject)
@@ -179,12 +190,18 @@ class Account:
         need(run["state"] not in OVER, "over stays over", f"{event.subject} is {run['state']}, then {state}")
         if state == "Pending":
             need(attempt == run["attempt"] + 1, "attempts count", f"{event.subject}: {attempt} after {run['attempt']}")
-            need(attempt <= run.get("retries", 0) + 1, "retries are bounded", f"{event.subject}: attempt {attempt}")
+            tries = max(run.get("retries", 0), run.get("said", 0)) + 1 + run["free"]
+            need(attempt <= tries, "retries are bounded", f"{event.subject}: attempt {attempt}")
             self._admitted(event.subject, run)
         else:
             need(attempt == run["attempt"], "attempts count", f"{event.subject}: {state} of attempt {attempt}")
-        if state not in {"Pending", "Running", "Retrying", "Completed"}:
-            need(event.data.get("reason"), "all that waits says why", f"{event.subject} {state}")
+        need(event.data.get("reason"), "every move has its reason", f"{event.subject} {state}")
+        detail = event.data.get("detail", {})
+        need(
+            not (detail.get("unlaunched") and run["free"] > 50), "retries are bounded", f"{event.subject} never begins"
+        )
+        run["free"] += bool(detail.get("unlaunched")) or (run["state"] == "Suspended" and state not in OVER)
+        run["said"] = detail.get("retries", run.get("said", 0))
         run["state"], run["attempt"] = state, attempt
 
     def _admitted(self, ident: str, run: dict) -> None:

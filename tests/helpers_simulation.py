@@ -62,16 +62,30 @@ class Process:
     final: dict | None
     exit: dict | None
     deaf: bool
+    said: dict = field(default_factory=dict)
+    pauses: tuple[float, ...] = ()
+    """When it pauses; it goes on once it is told to, or after a while by itself."""
+    resumed: dict[int, float] = field(default_factory=dict)
 
     def facts(self, mono: float) -> tuple[dict, ...]:
-        begun = mono >= self.begins
-        return ({"fact": "running", "attempt": self.attempt, "pid": 7, "at": "x"},) if begun else ()
+        """What its journal holds by then."""
+        if mono < self.begins:
+            return ()
+        found = [{"fact": "running", "attempt": self.attempt, "pid": 7, "at": "x", **self.said}]
+        for number, at in enumerate(self.pauses, 1):
+            if mono < at:
+                break
+            found.append({"fact": "paused", "timeout": 300, "reason": "look"})
+            if mono < min(self.resumed.get(number, at + 300), at + 300):
+                break
+            found.append({"fact": "resumed"})
+        return tuple(found)
 
 
 @dataclass
 class Watched:
     process: Process
-    told_running: bool = False
+    told: int = 0
     told_end: bool = False
 
 
@@ -136,10 +150,15 @@ class SimSupervisor:
             ({"fact": "completed"}, None),
             (None, {"code": 3}),
             (None, None),
+            ({"fact": "suspended", "timeout": rng.choice((None, 90, 900)), "reason": "look"}, {"code": 0}),
+            ({"fact": "failed", "message": "SystemExit: 1", "retry": False}, {"code": 1}),
+            ({"fact": "failed", "message": "no template", "unlaunched": True}, None),
         ]
         final, status = rng.choice(ways)
         begins = mono + rng.choice((0, 0, 0.1, 10**9))
-        process = Process(run.id, run.attempt, begins, ends, final, status, rng.random() < 0.2)
+        said = rng.choice(({}, {}, {"retries": 2, "retry_delays": [3], "retry_jitter": 0.5}))
+        pauses = rng.choice(((), (), (mono + 1,), (mono + 1, mono + 400)))
+        process = Process(run.id, run.attempt, begins, ends, final, status, rng.random() < 0.2, said, pauses)
         self.world.processes[run.id, run.attempt] = process
         return process
 
@@ -152,6 +171,15 @@ class SimSupervisor:
             process = watched.process
             process.ends, process.final, process.exit = self.world.mono, None, {"code": None, "signal": 15}
 
+    def resume(self, run: str, pause: int) -> None:
+        self.world.fault("act: before a resume")
+        watched = self.watched.get(run)
+        if watched is not None and sum(f["fact"] == "paused" for f in watched.process.facts(self.world.mono)) == pause:
+            watched.process.resumed.setdefault(pause, self.world.mono)
+
+    def rest(self, run: str) -> None:
+        self.watched.pop(run, None)
+
     def forget(self, run: str) -> None:
         self.watched.pop(run, None)
 
@@ -163,10 +191,10 @@ class SimSupervisor:
         found = []
         for run, watched in self.watched.items():
             process, mono = watched.process, self.world.mono
-            facts = () if watched.told_running else process.facts(min(mono, process.ends))
+            facts = process.facts(min(mono, process.ends))
             over = mono >= process.ends and not watched.told_end
-            if facts or over:
-                watched.told_running, watched.told_end = watched.told_running or bool(facts), over or watched.told_end
+            if len(facts) > watched.told or over:
+                watched.told, watched.told_end = len(facts), over or watched.told_end
                 ended = (process.final, process.exit, process.exit is None) if over else (None, None, False)
                 found.append(Report(run, process.attempt, facts, *ended))
         return found
@@ -204,7 +232,8 @@ class SimGit:
         rng, name = self.rng, self.rng.choice(NAMES)
         kind = rng.choice(("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule"))
         if kind == "drop" and len(self.specs) > 1:
-            self.specs.pop(name, None)
+            for each in list(self.specs) if rng.random() < 0.25 else [name]:  # now and then more than the guard lets go
+                self.specs.pop(each, None)
         elif kind == "break":
             self.broken = frozenset({f"specs/{rng.choice(('a', 'b', 'rest', 'new'))}.yaml"})
             return f"break {min(self.broken)}"
@@ -332,6 +361,10 @@ class Simulation:
                 first = self.keys.setdefault((args["deployment"], args["key"]), value["run"])
                 need(first == value["run"], "the same key twice is one run", args)
                 need(value["run"] in self.account.runs, "no fact lost", f"{value} was answered")
+            elif verb == "retry":
+                self.world.store.run(value["run"])
+                first = self.keys.setdefault((args["run"], "retry " + args["key"]), value["run"])
+                need(first == value["run"], "the same key twice is one run", args)
             elif verb == "suspend":
                 found = self.world.store.events(types=["DeploymentSuspended"], subject=args["deployment"])
                 need(found, "no fact lost", f"{args} was answered")
@@ -398,12 +431,23 @@ class Simulation:
     def _request(self) -> Request:
         rng, name = self.rng, self.rng.choice(NAMES)
         runs = [r.id for r in self.loop.ledger.observed.runs.values()] or ["f" * 16]
+        waits = [r.id for r in self.loop.ledger.observed.runs.values() if r.state in {"Paused", "Suspended"}]
         refused = self.loop.ledger.observed.refused or {"revision": "none"}
         verb, args = rng.choice(
             (
                 ("run", {"deployment": name, "key": f"key-{rng.randint(0, 30)}"}),
                 ("run", {"deployment": name, "key": f"key-{rng.random()}"}),
                 ("cancel", {"run": rng.choice(runs)}),
+                ("resume", {"run": rng.choice(runs), "reason": "fine"}),
+                ("resume", {"run": rng.choice(waits or runs), "reason": "fine"}),
+                (
+                    "retry",
+                    {
+                        "run": rng.choice(sorted(self.account.runs) or runs),
+                        "key": f"key-{rng.randint(0, 3)}",
+                        "latest": rng.random() < 0.5,
+                    },
+                ),
                 ("suspend", {"deployment": name, "reason": "maintenance"}),
                 ("resume", {"deployment": name, "reason": "done"}),
                 ("resume", {"deployment": name, "reason": "done"}),
@@ -481,7 +525,8 @@ class Simulation:
             world.mono += max(self.loop._wait() if self.rng.random() < 0.5 else 5.0, 0.001)
             if number > 200:
                 world.mono += 600  # runs whose due a clock set back has put off
-            self.turn(self._reports())
+            held = [r.id for r in self.loop.ledger.observed.suspended.values() if r.until is None]
+            self.turn([*self._reports(), *(self._ask("cancel", {"run": run}) for run in held)])
         live = {r.id: (str(r.state), r.reason) for r in self.loop.ledger.observed.runs.values()}
         need(not live, "every run reaches an end", live)
         need(self.loop.ledger.observed.revision == self.git.head, "no commit is passed over", "the last one")

@@ -1,4 +1,4 @@
-"""What comes next: the slot of a deployment, the move of a run. Called by status and show.
+"""What comes next: the slots of a deployment. Called by status and show.
 
 Schedules are imported only where one is to be computed: most of these verbs' answers need none.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.core.project import SET_BACK
 from reconciler.model.ids import canonical, instant
-from reconciler.model.state import Deployment, Run, Scheduled, State
+from reconciler.model.state import Deployment, Scheduled
 
 _seen: dict[bytes, datetime | None] = {}
 
@@ -44,30 +44,3 @@ def _slot(rule: dict[str, Any], after: datetime) -> datetime | None:
     if key not in _seen:
         _seen[key] = schedules.next_slot(schedules.load(rule), after)
     return _seen[key]
-
-
-def next_move(run: Run, *, served: bool) -> str:
-    """What happens to a run if nobody does anything; empty for one that is over."""
-    if run.final:
-        return ""
-    move = _MOVES[run.state].format(
-        until=instant(run.until) if run.until else "", due=instant(run.start_at or run.due), n=run.attempt
-    )
-    if not served and run.state not in _BY_ITSELF:
-        return f"nothing until a daemon serves (reconciler serve); then: {move}"
-    return move
-
-
-_BY_ITSELF = {State.RUNNING, State.RETRYING}
-_MOVES = {
-    State.SCHEDULED: "it starts at {due}, when a slot is free",
-    State.LATE: "it starts as soon as a slot is free",
-    State.AWAITING_CONCURRENCY_SLOT: "it starts when that slot is free",
-    State.AWAITING_RETRY: "the next attempt starts at {until}",
-    State.PENDING: "its process starts attempt {n}",
-    State.RUNNING: "it goes on until the flow returns, fails or times out",
-    State.RETRYING: "it goes on until the flow returns, fails or times out",
-    State.PAUSED: "it waits to be resumed",
-    State.SUSPENDED: "it waits to be resumed",
-    State.CANCELLING: "it has its grace to end, then it is killed",
-}

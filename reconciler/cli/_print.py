@@ -4,10 +4,12 @@ What comes from a repository or a run is untrusted: `plain` makes a text safe fo
 """
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO
 
 import click
@@ -86,6 +88,27 @@ def fields(pairs: Sequence[tuple[str, object]]) -> None:
 def when(at: str | None) -> str:
     """An instant for people: seconds, UTC."""
     return f"{at[:10]} {at[11:19]}Z" if at else ""
+
+
+def shortly(text: str) -> str:
+    """A text with its instants as people read them."""
+    return _INSTANT.sub(r"\1 \2Z", text)
+
+
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{6}Z", re.ASCII)
+
+
+def ahead(at: str | None, now: datetime) -> str:
+    """How far an instant lies ahead, for people: `in 4 min 58 s`."""
+    if not at:
+        return ""
+    left = max(round((datetime.fromisoformat(at) - now).total_seconds()), 0)
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return f"in {' '.join(parts[:2])}" if parts else "now"
 
 
 def compact(value: Json, limit: int = 80) -> str:

@@ -3,29 +3,19 @@
 import json
 
 from reconciler.cli._log import payload
-from reconciler.cli._next import next_move
 from reconciler.cli._place import Place
-from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
+from reconciler.cli._print import ahead, compact, fields, paint, plain, print_json, say, shortly, table, when
+from reconciler.cli._waits import Waits
 from reconciler.cli.runs import shown
-from reconciler.core import rows
-from reconciler.daemon import client
+from reconciler.core import retries, rows
+from reconciler.core.script import TRIGGER
+from reconciler.engine import timeline
 from reconciler.model.plan import Json
-from reconciler.stores import Log
+from reconciler.stores import Log, RunFilter
 
-RECORDED = (
-    "since",
-    "until",
-    "start_at",
-    "made_for",
-    "schedule",
-    "cause",
-    "who",
-    "spec",
-    "spec_commit",
-    "pool",
-    "queue",
-    "retries",
-)
+RECORDED = ("since until start_at made_for schedule cause who origin spec spec_commit pool queue retries").split()
+SHOWN = 40
+"""Tasks and subflows that are printed."""
 PROVEN = ("steps", "exit", "commit", "tree", "interpreter", "flow_name", "flow_version", "git_present")
 
 
@@ -36,39 +26,66 @@ def show(place: Place, log: Log, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(told)
     else:
-        _text(told)
+        _text(told, Waits(place, log))
 
 
 def everything(place: Place, log: Log, row: dict[str, Json]) -> dict[str, Json]:
     """All that is recorded of a run."""
-    detail = row["detail"]
-    served = row["final"] or client.answers(place.state)
+    detail, waits = row["detail"], Waits(place, log)
+    spec = payload(log, row["spec"]) or {}
     return {
-        **shown(log, row),
+        **shown(log, row, waits),
         **{key: row[key] for key in RECORDED},
-        "next": next_move(rows.run_of(row), served=served) or None,
+        "attempts": retries.attempts(rows.run_of(row)),
+        "start_at": row["start_at"],
+        "labels": {**(spec.get("labels") or {}), **row["labels"]},
+        "variables": _names(payload(log, row["variables"])),
+        "retried_by": [run["id"] for run in log.runs(RunFilter(origin=row["id"]))],
+        "next": waits.next(row),
         "result": payload(log, detail.get("result")),
         "error": payload(log, detail.get("error")),
         **{key: detail.get(key) for key in PROVEN},
+        **_timeline(place, row),
     }
 
 
-def _text(run: dict[str, Json]) -> None:
+def _timeline(place: Place, row: dict[str, Json]) -> dict[str, Json]:
+    """Pull steps, tasks and subflows of the latest attempt, as its journal tells them."""
+    over = row["state"] if row["final"] else None
+    found = timeline.timeline(place.state.attempt(row["id"], row["attempt"]), row["attempt"], over=over)
+    return {"timeline": [entry.json() for entry in found.entries], "timeline_left_out": found.left_out}
+
+
+def _names(variables: Json) -> list[str]:
+    """What job variables were given: their values may be secrets."""
+    found = []
+    for name, value in (variables or {}).items():
+        found += [f"{name}.{key}" for key in value] if isinstance(value, dict) else [name]
+    return found
+
+
+def _text(run: dict[str, Json], waits: Waits) -> None:
+    left = ahead(run["until"], waits.now)
     source = f"{run['source_commit'] or 'none'}  (tree {(run['tree'] or 'not laid out yet')[:16]})"
+    deployment = f"{run['deployment']}, generation {run['generation']}"
+    if called := run["trigger"] == TRIGGER:
+        source, deployment = "a script's run: its source is not recorded", f"none: a script called {run['flow_name']}"
     fields(
         [
             ("run", f"{run['id']} ({run['name']})"),
-            ("deployment", f"{run['deployment']}, generation {run['generation']}"),
+            ("deployment", deployment),
             ("state", run["state"]),
-            ("reason", run["reason"]),
+            ("reason", shortly((run["waiting"] or run)["reason"])),
             ("since", when(run["since"])),
-            ("until", when(run["until"])),
-            ("next", run["next"]),
-            ("attempt", f"{run['attempt']} of {run['retries'] + 1}"),
+            ("until", f"{when(run['until'])} ({left})" if left else None),
+            ("next", shortly(run["next"] or "")),
+            ("attempt", f"{run['attempt']} of {run['attempts']}"),
             ("due", when(run["due"])),
-            ("starts", when(run["start_at"])),
+            ("not before", when(run["start_at"])),
             ("made for", run["made_for"]),
             ("created", f"{when(run['created_at'])} by {_asked(run)}"),
+            ("retry of", run["origin"]),
+            ("tried again by", ", ".join(run["retried_by"])),
             ("started", when(run["started_at"])),
             ("finished", when(run["finished_at"])),
             ("exit", _exit(run["exit"])),
@@ -77,18 +94,42 @@ def _text(run: dict[str, Json]) -> None:
             ("spec commit", run["spec_commit"]),
             ("flow", " ".join(str(run[k]) for k in ("flow_name", "flow_version") if run[k])),
             ("interpreter", run["interpreter"]),
-            ("goes to", f"pool {run['pool']}, queue {run['queue']}"),
+            ("goes to", None if called else f"pool {run['pool']}, queue {run['queue']}"),
             ("tags", ", ".join(run["tags"])),
+            ("labels", ", ".join(f"{name}={value}" for name, value in run["labels"].items())),
+            ("job variables", ", ".join(run["variables"])),
             ("parameters", "purged" if run["parameters"] is None else compact(run["parameters"], 2000)),
             ("steps", ", ".join(_step(step) for step in run["steps"] or ())),
             ("result", None if run["result"] is None else compact(run["result"], 2000)),
         ]
     )
     _error(run["error"])
+    _tasks(run["timeline"], run["timeline_left_out"])
+
+
+def _tasks(entries: list[dict[str, Json]], left_out: int) -> None:
+    """The tasks and subflows, indented below what they are in; the pull steps were told above."""
+    found = [e for e in entries if e["kind"] != "step"]
+    if not found:
+        return
+    depth: dict[str | None, int] = {None: 0}
+    rows = []
+    for entry in found[:SHOWN]:
+        depth[entry["id"]] = depth.get(entry["parent"], 0) + 1
+        seconds = "" if entry["seconds"] is None else f"{entry['seconds']:.3f} s"
+        again = f"attempt {entry['attempt']}" if entry["attempt"] > 1 else ""
+        name = "  " * min(depth[entry["id"]] - 1, 10) + entry["name"]
+        rows.append([name, entry["kind"], entry["state"], seconds, again, entry["message"]])
+    say(paint("timeline:", bold=True))
+    table(["NAME", "KIND", "STATE", "TOOK", "", ""], rows)
+    more = len(found) - len(rows) + left_out
+    if more:
+        say(f"  and {more} more: --json tells the first {len(entries)}")
 
 
 def _asked(run: dict[str, Json]) -> str:
-    return f"schedule {run['cause']}" if run["trigger"] == "schedule" else f"{run['who']} ({run['trigger']})"
+    why = f": {run['made_for']}" if run["made_for"] else ""
+    return f"schedule {run['cause']}{why}" if run["trigger"] == "schedule" else f"{run['who']} ({run['trigger']}){why}"
 
 
 def _exit(status: Json) -> str | None:

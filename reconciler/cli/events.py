@@ -90,7 +90,12 @@ def _print(event: Event, *, as_json: bool) -> None:
         print_line(event.json(instant(event.at)))
         return
     kind = paint(f"{event.type:<20}", bold=True)
-    say(f"{event.seq:>7}  {when(instant(event.at))}  {kind}  {plain(event.subject)}  {compact(dict(event.data), 160)}")
+    data = dict(event.data)
+    reason = data.pop("reason", "")
+    if event.type == f"Run{data.get('state')}":
+        del data["state"]  # its type says it
+    said = "  ".join(filter(None, (plain(reason), compact(data, 160) if data else "")))
+    say(f"{event.seq:>7}  {when(instant(event.at))}  {kind}  {plain(event.subject)}  {said}")
 
 
 def _types(kind: type[Fact]) -> Iterator[str]:

@@ -9,13 +9,13 @@ import click
 from reconciler.cli import _clock
 from reconciler.cli._log import deployment, reading
 from reconciler.cli._log import observed as observe
-from reconciler.cli._next import next_due, next_move
+from reconciler.cli._next import next_due
 from reconciler.cli._place import Place
 from reconciler.cli._print import paint, plain, print_json, say, when
+from reconciler.cli._waits import Waits
 from reconciler.cli.history import Step, steps
 from reconciler.core import explain, health, rows
 from reconciler.core.explain import Answer, Because
-from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError, NotFoundError
 from reconciler.model.events import Event
 from reconciler.model.ids import instant
@@ -95,7 +95,8 @@ def _now(log: Log, name: str, place: Place) -> Answer:
     said = [f"{name} is {axes.health}{f': {axes.reason}' if axes.reason else ''}"]
     version = _version(list(steps(log, name)), now)
     said += [version] if version else []
-    said += [_live(run, place) for run in observed.runs.values() if run.deployment == name]
+    waits = Waits(place, log)
+    said += [_live(run, waits) for run in observed.runs.values() if run.deployment == name]
     if known.last_run:
         at = when(instant(known.last_at)) if known.last_at else ""
         said.append(f"its last run {known.last_run} ended {known.last_state} at {at}")
@@ -120,10 +121,9 @@ def _version(found: list[Step], at: datetime) -> str:
     return f"version {step.version} since {when(step.at)}: {why.get(step.what, moved)} at revision {revision}"
 
 
-def _live(run: Run, place: Place) -> str:
-    move = next_move(run, served=client.answers(place.state))
-    reason = f": {run.reason}" if run.reason else ""
-    return f"run {run.id} is {run.state} since {when(instant(run.since))}{reason}; next: {move}"
+def _live(run: Run, waits: Waits) -> str:
+    move = waits.next(rows.run_row(run))
+    return f"run {run.id} is {run.state} since {when(instant(run.since))}{_because(run.reason)}; next: {move}"
 
 
 def _run(log: Log, name: str, place: Place) -> Answer:
@@ -137,7 +137,7 @@ def _run(log: Log, name: str, place: Place) -> Answer:
         said.append(f"it is pinned to commit {run.source_commit[:12]}, what was applied when it was made")
         said += [f"then {run.deployment} was at {version}"] if version else []
     if not run.final:
-        said.append(f"next: {next_move(run, served=client.answers(place.state))}")
+        said.append(f"next: {Waits(place, log).next(row)}")
     return Answer(str(run.state), "\n".join(said), tuple(map(_moved, _own(log, run.id))))
 
 

@@ -1,4 +1,4 @@
-"""Run a deployment now, at its recorded commit."""
+"""Run a deployment now, or later, at its recorded commit."""
 
 import json
 import os
@@ -7,16 +7,15 @@ from typing import Any
 
 import click
 
-from reconciler.cli import _follow
+from reconciler.cli import _clock, _when
 from reconciler.cli._log import deployment, payload, reading
 from reconciler.cli._place import Place
-from reconciler.cli._print import plain, say, word
-from reconciler.core.arguments import MAX_BYTES, parse_option
+from reconciler.cli._wait import wait as wait_for
+from reconciler.core.arguments import MAX_BYTES, parse_option, parse_variable
 from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
-from reconciler.stores import Log
 
 
 @click.command("run")
@@ -27,6 +26,16 @@ from reconciler.stores import Log
 )
 @click.option("--name", "label", metavar="TEXT", help="A name for the run, instead of one like quiet-otter.")
 @click.option("--tag", "tags", multiple=True, help="A tag beside the deployment's; may be given again.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT", help="A label; may be given again.")
+@click.option("--at", metavar="TIME", help="Start then: 2024-03-09T09:00 is your local time, an offset or Z is obeyed.")
+@click.option("--in", "within", metavar="DURATION", help="Start so much later: 30s, 5m, 1h30m, 2d, PT5M.")
+@click.option(
+    "--job-variable",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="For this run, over the deployment's (env key by key); JSON or text; may be given again.",
+)
 @click.option("--key", metavar="TEXT", help="Asking again with the same key gives the first run again.")
 @click.option("--wait", is_flag=True, help="Wait for its end, telling its states; exit 1 unless Completed.")
 @click.pass_obj
@@ -38,10 +47,14 @@ def command(
     document: str | None,
     label: str | None,
     tags: tuple[str, ...],
+    labels: tuple[str, ...],
+    at: str | None,
+    within: str | None,
+    variables: tuple[str, ...],
     key: str | None,
     wait: bool,
 ) -> None:
-    """Run a deployment now, at its recorded commit; prints the run's id once it is recorded.
+    """Run a deployment now, or later, at the commit recorded now; prints the run's id once it is recorded.
 
     A value of -p is read by the parameter's type: text is taken literally, anything else is JSON.
     """
@@ -52,23 +65,28 @@ def command(
         if options:
             schema = (payload(log, known.digest) or {}).get("parameter_openapi_schema")
             given |= dict(parse_option(option, schema) for option in options)
-        asked = {"deployment": name, "key": key or os.urandom(16).hex(), "parameters": given, "tags": list(tags)}
-        answer = client.ask(place.state, "run", asked | ({"name": label} if label else {}))
+        due = _when.start(at, within, _clock.now())
+        asked = {
+            "deployment": name,
+            "key": key or os.urandom(16).hex(),
+            "parameters": given,
+            "tags": list(tags),
+            "labels": dict(map(_label, labels)),
+            "variables": dict(map(parse_variable, variables)),
+        }
+        asked |= {"name": label} if label else {}
+        answer = client.ask(place.state, "run", asked | ({"due": instant(due)} if due else {}))
         click.echo(answer["run"])
         if wait:
-            sys.exit(_wait(log, answer["run"], place))
+            sys.exit(wait_for(log, answer["run"], place))
 
 
-def _wait(log: Log, run: str, place: Place) -> int:
-    """The exit code: 0 when Completed."""
-    sys.stdout.flush()
-    seen, state = 0, ""
-    for _row in _follow.moves(log, run, place):
-        for event in log.events(seen, subject=run):
-            seen, state = event.seq, event.data.get("state", "Scheduled")
-            reason = event.data.get("reason")
-            say(f"{instant(event.at)[11:23]}Z  {word(state)}{f': {plain(reason)}' if reason else ''}", err=True)
-    return int(state != "Completed")
+def _label(text: str) -> tuple[str, str]:
+    """The name and the text of --label. Raises InvalidRequestError."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InvalidRequestError(f"--label: {text!r} is not of the form name=text", hint="write --label team=data")
+    return name, value
 
 
 def _document(text: str | None) -> dict[str, Json]:

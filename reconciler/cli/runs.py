@@ -7,7 +7,8 @@ import click
 from reconciler.cli import _clock
 from reconciler.cli._log import deployment, payload, reading
 from reconciler.cli._place import Place
-from reconciler.cli._print import print_json, say, table, when
+from reconciler.cli._print import ahead, print_json, say, shortly, table, when
+from reconciler.cli._waits import Waits
 from reconciler.model.errors import InvalidRequestError, NotFoundError
 from reconciler.model.plan import Json
 from reconciler.model.state import State
@@ -16,7 +17,7 @@ from reconciler.stores import Log, RunFilter
 PAGE = 500
 KEYS = (
     "id name deployment state reason version source_commit generation attempt due created_at started_at finished_at "
-    "parameters trigger tags"
+    "parameters trigger tags waiting"
 ).split()
 """Of `runs --json`, in order."""
 
@@ -45,7 +46,8 @@ def command(
 
     \b
     JSON: a list of {id, name, deployment, state, reason, version, source_commit, generation, attempt, due,
-    created_at, started_at, finished_at, parameters, trigger, tags}; parameters are null once purged.
+    created_at, started_at, finished_at, parameters, trigger, tags, waiting}; parameters are null once purged; waiting
+    is {reason, since, until, next} of a run that waits, else null.
     """
     where = RunFilter(
         deployment=name,
@@ -54,29 +56,41 @@ def command(
         since=_clock.given("--since", since),
         until=_clock.given("--until", until),
     )
-    with reading(Place.of(obj)) as log:
+    place = Place.of(obj)
+    with reading(place) as log:
+        waits = Waits(place, log)
         rows = _found(log, where, limit)
         if not rows and name is not None:
             _known(log, name)
         if as_json:
-            print_json([shown(log, row) for row in rows])
+            print_json([shown(log, row, waits) for row in rows])
             return
+        lines = [_line(row, waits) for row in rows]
     if not rows:
         say("no runs" if where == RunFilter() else "no such runs")
         return
-    titles = ("RUN", "DEPLOYMENT", "STATE", "VERSION", "TRY", "DUE", "FINISHED", "REASON")
-    table(titles, [_line(row) for row in rows])
+    titles: tuple[str, ...] = ("RUN", "DEPLOYMENT", "STATE", "VERSION", "TRY", "DUE", "FINISHED", "REASON")
+    if any(line[-1] for line in lines):
+        table((*titles, "NEXT"), lines)
+    else:
+        table(titles, [line[:-1] for line in lines])
 
 
-def shown(log: Log, row: dict[str, Json]) -> dict[str, Json]:
+def shown(log: Log, row: dict[str, Json], waits: Waits) -> dict[str, Json]:
     """A run as `--json` prints it."""
-    return {key: row[key] for key in KEYS} | {"parameters": payload(log, row["parameters"])}
+    parameters = payload(log, row["parameters"])
+    return {key: row.get(key) for key in KEYS} | {"parameters": parameters, "waiting": waits.of(row)}
 
 
-def _line(row: dict[str, Json]) -> tuple[object, ...]:
-    state, finished = row["state"], when(row["finished_at"])
+def _line(row: dict[str, Json], waits: Waits) -> tuple[object, ...]:
+    """The last column is empty for a run that does not wait."""
+    waiting = waits.of(row) or {}
+    left = ahead(waiting.get("until"), waits.now)
+    what = row["deployment"] or f"{row['detail'].get('flow_name')} (script)"
+    then = f"{left}: {waiting['next']}" if left else waiting.get("next")
     return (
-        row["id"], row["deployment"], state, row["version"], row["attempt"], when(row["due"]), finished, row["reason"]
+        row["id"], what, row["state"], row["version"], row["attempt"], when(row["due"]),
+        when(row["finished_at"]), shortly(waiting.get("reason") or row["reason"]), shortly(then or ""),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import click
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, say
 from reconciler.daemon import client
+from reconciler.model.errors import InvalidRequestError
 
 
 @click.command("suspend")
@@ -18,5 +19,10 @@ def command(obj: dict[str, Any], name: str, reason: str) -> None:
 
     Scheduled runs that have not started are cancelled, running ones go on, and `reconciler run` still runs it.
     """
+    if "/" not in name:
+        raise InvalidRequestError(
+            f"{plain(name)!r} is no deployment: names read FLOW/DEPLOYMENT",
+            hint="a run suspends itself, from within its flow; from here it can be cancelled",
+        )
     client.ask(Place.of(obj).state, "suspend", {"deployment": name, "reason": reason})
     say(f"{plain(name)} is suspended: {plain(reason)}")

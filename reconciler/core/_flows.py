@@ -163,37 +163,68 @@ def _options(flow: Flow, call: ast.Call, module: Module) -> None:
 
 
 _TEXT, _NUMBER, _BOOL = "text", "a number from 0", "true or false"
+_WHOLE, _DELAYS = "a whole number from 0", "a number from 0, a list of them or exponential_backoff(backoff_factor=…)"
 _TAKES = {
     "name": _TEXT,
     "description": _TEXT,
     "version": _TEXT,
     "flow_run_name": _TEXT,
-    "retries": "a whole number from 0",
-    "retry_delay_seconds": "a number from 0 or a list of them",
+    "retries": _WHOLE,
+    "retry_delay_seconds": _DELAYS,
+    "retry_jitter_factor": _NUMBER,
     "timeout_seconds": _NUMBER,
     "log_prints": _BOOL,
 }
+_RETRYING = frozenset({"retries", "retry_delay_seconds", "retry_jitter_factor"})
+LONGEST = 366 * 86_400.0
+MOST_DELAYS = 10
+"""Of an exponential backoff; the last counts for all later retries."""
 
 
-def options(flow: Flow) -> dict[str, Json]:
+def options(code: Code, flow: Flow) -> dict[str, Json]:
     """The literal arguments of `@flow` by name; a note is left for each that is no literal or of the wrong kind."""
     found: dict[str, Json] = {}
     for name, takes in _TAKES.items():
         if name not in flow.options:
             continue
         node, module = flow.options[name]
+        backoff = _backoff(code, module, node, found.get("retries", 0)) if name == "retry_delay_seconds" else None
         try:
-            value = literal(node)
+            value = literal(node) if backoff is None else backoff
         except NotLiteralError:
-            flow.notes.append(f"@flow({name}=…) is no literal: `{module.source(node)}` is treated as absent")
+            flow.notes.append(f"@flow({name}=…) is no literal: `{module.source(node)}` {_absent(name)}")
             continue
         if value is None:
             continue
         if _fits(value, takes):
             found[name] = value
         else:
-            flow.notes.append(f"@flow({name}=…) takes {takes}: `{module.source(node)}` is treated as absent")
+            flow.notes.append(f"@flow({name}=…) takes {takes}: `{module.source(node)}` {_absent(name)}")
     return found
+
+
+def _absent(name: str) -> str:
+    """What becomes of an argument that cannot be read."""
+    if name in _RETRYING:
+        return "counts as 0 for runs whose process is lost; failures that the run itself reports go by the real value"
+    return "is only known to the run" if name == "flow_run_name" else "is treated as absent"
+
+
+def _backoff(code: Code, module: Module, node: ast.expr, retries: Json) -> list[Json] | None:
+    """The delays of `exponential_backoff(…)` with a literal factor, one for each retry; None for anything else."""
+    if not isinstance(node, ast.Call) or len(node.args) + len(node.keywords) != 1:
+        return None
+    parts = dotted(node.func)
+    target = code.resolve(module, parts) if parts else None
+    if not isinstance(target, External) or target.name.split(".")[-1] != "exponential_backoff":
+        return None
+    if node.keywords and node.keywords[0].arg != "backoff_factor":
+        return None
+    try:
+        factor = literal(node.args[0] if node.args else node.keywords[0].value)
+    except NotLiteralError:
+        return None
+    return [min(factor * 2**n, LONGEST) for n in range(min(retries, MOST_DELAYS))] if _fits(factor, _NUMBER) else None
 
 
 def _fits(value: Json, takes: str) -> bool:
@@ -202,7 +233,7 @@ def _fits(value: Json, takes: str) -> bool:
     if takes == _BOOL:
         return isinstance(value, bool)
     if isinstance(value, list):
-        return takes.endswith("them") and all(_fits(item, _NUMBER) for item in value)
+        return takes == _DELAYS and all(_fits(item, _NUMBER) for item in value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return False
-    return isinstance(value, int) or takes != _TAKES["retries"]
+    return isinstance(value, int) or takes != _WHOLE

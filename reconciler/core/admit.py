@@ -6,10 +6,11 @@ says for which slot. A turn costs what became ready and what starts, however man
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from types import MappingProxyType
 
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.lanes import Lane
@@ -33,12 +34,26 @@ class Host:
     """Work pools that need no declaration: the types themselves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A process of a user's that takes the runs of some deployments over while it is there."""
+
+    pid: int
+    limit: int | None
+    """Runs that it takes at once."""
+    deployments: frozenset[str]
+    away: bool = False
+    """Whether it served before the daemon restarted, and is expected back."""
+
+
 @dataclass(slots=True)
 class _Round:
     """One look: the state, and what was started on top of it."""
 
     observed: Observed
     host: Host
+    takers: Mapping[str, Taker]
+    """Who takes runs over, by deployment."""
     all: int
     deployments: Counter[str] = field(default_factory=Counter)
     lanes: Counter[Lane] = field(default_factory=Counter)
@@ -73,20 +88,27 @@ class _Round:
         self.all += 1
         self.out.add(run.id)
         kind = (self.observed.pools.get(run.pool) or {}).get("type") or run.pool
-        detail = {"pool_type": kind} if kind != run.pool else {}
+        detail: dict[str, Json] = {"pool_type": kind} if kind != run.pool else {}
+        taker, reason = self.takers.get(run.deployment), "a slot is free"
+        if taker is not None:
+            detail, reason = {**detail, "served": taker.pid}, f"served by pid {taker.pid}"
         self.facts.append(
-            RunMoved(
-                run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason="a slot is free", detail=detail
-            )
-        )  # fmt: skip
+            RunMoved(run=run.id, state=State.PENDING, attempt=run.attempt + 1, reason=reason, detail=detail)
+        )
 
     def free(self, name: str) -> int | None:
-        """Slots that a deployment has left; None for any number."""
-        deployment = self.observed.deployments.get(name)
-        if deployment is None or deployment.limit is None:
-            return None
-        used = len(self.observed.lanes.held.get(name, ())) + self.deployments[name]
-        return max(0, deployment.limit - used)
+        """Slots that a deployment, and who takes its runs over, have left; None for any number."""
+        deployment, taker = self.observed.deployments.get(name), self.takers.get(name)
+        left = []
+        if deployment is not None and deployment.limit is not None:
+            left.append(deployment.limit - self.used(name))
+        if taker is not None and (taker.away or taker.limit is not None):
+            left.append(0 if taker.away else (taker.limit or 0) - sum(map(self.used, taker.deployments)))
+        return max(0, min(left)) if left else None
+
+    def used(self, name: str) -> int:
+        """Slots of a deployment that are taken."""
+        return len(self.observed.lanes.held.get(name, ())) + self.deployments[name]
 
     def closed(self, lane: Lane) -> str | None:
         """Why nobody of a lane may start, however long the line, in words that stay the same while it lasts."""
@@ -107,21 +129,37 @@ class _Round:
         lane = (run.pool, run.queue)
         closed = self.closed(lane)
         if self.free(run.deployment) == 0 and not (closed and _shut(self, lane)):
-            return _full(f"deployment {run.deployment}", self.observed.deployments[run.deployment].limit or 0)
+            return self._own(run.deployment)
         return closed or (_full("this host", self.host.places) if self.all >= self.host.places else None)
 
+    def _own(self, name: str) -> str:
+        """Why a deployment, or who takes its runs over, lets no more in."""
+        deployment, taker = self.observed.deployments.get(name), self.takers.get(name)
+        if deployment is not None and deployment.limit is not None and self.used(name) >= deployment.limit:
+            return _full(f"deployment {name}", deployment.limit)
+        pid = taker.pid if taker else 0
+        if taker is not None and taker.limit is not None and not taker.away:
+            return _full(f"the serving process (pid {pid})", taker.limit)
+        return f"its serving process (pid {pid}) is expected back"
 
-def admit(observed: Observed, now: datetime, host: Host) -> list[Fact]:
+
+def admit(
+    observed: Observed, now: datetime, host: Host, takers: Mapping[str, Taker] = MappingProxyType({})
+) -> list[Fact]:
     """Runs let in, told to wait, or cancelled by what their deployment does when it is full."""
     filed = observed.lanes
+    filed.hand_over(takers)
     ripe = sorted(filed.ripe(now, observed.runs), key=lambda run: (run.turn, run.seq))
     if not ripe and not filed.turned and (not observed.waiting or len(observed.active) >= host.places):
         return []
-    look = _Round(observed, host, len(observed.active))
+    look = _Round(observed, host, takers, len(observed.active))
     _replace(look, ripe)
     for run in ripe:
         if run.id not in look.out:
             filed.come(run)
+    for taker in set(takers.values()) if filed.parked else ():
+        if not filed.stirred.isdisjoint(taker.deployments):
+            filed.stirred |= taker.deployments
     for name in filed.stirred & filed.parked.keys():
         free = look.free(name)
         filed.unpark(name, observed.runs, len(observed.runs) if free is None else free)

@@ -28,6 +28,22 @@ def merge(*layers: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for layer in layers for name, value in layer.items()}
 
 
+def parse_variable(text: str) -> tuple[str, Json]:
+    """The name and value of a job variable given as `name=value`: JSON where it parses, else text.
+
+    Raises InvalidRequestError, which does not repeat the value: it may be a secret.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise InvalidRequestError(
+            "a job variable is not of the form name=value", hint="write --job-variable name=value"
+        )
+    try:
+        return name.strip(), json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return name.strip(), value
+
+
 def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Json]:
     """The name and value of `name=value`, read by the parameter's schema (None: signature unknown).
 

@@ -1,10 +1,11 @@
 """What a person asks for, decided: facts to append, or one clear refusal. Called by the loop for every request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.core import pinned, rest
+from reconciler.core.script import TRIGGER
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.events import (
     DeploymentResumed,
@@ -13,6 +14,7 @@ from reconciler.model.events import (
     RevisionConfirmed,
     RunCreated,
     RunMoved,
+    RunResumed,
 )
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json
@@ -30,6 +32,9 @@ class RunRequest:
     due: datetime
     name: str | None = None
     tags: tuple[str, ...] = ()
+    labels: Mapping[str, Json] = field(default_factory=dict)
+    variables: str = ""
+    """Digest of the job variables given for this run alone."""
 
 
 def find(observed: Observed, name: str) -> Deployment:
@@ -53,11 +58,17 @@ def need_source(observed: Observed, deployment: Deployment) -> None:
 
 def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fact]]:
     """The new run's id and its facts."""
+    fact = _now(observed, request, who)
+    return fact.run, [fact]
+
+
+def _now(observed: Observed, request: RunRequest, who: str) -> RunCreated:
+    """A run of the deployment as it is applied now."""
     deployment = find(observed, request.deployment)
     need_source(observed, deployment)
     # A NUL is in no schedule's identity: a request whose key reads like one never gets the id of that slot's run.
     ident = run_id(deployment.name, f"request\0{request.key}", request.due)
-    fact = RunCreated(
+    return RunCreated(
         run=ident,
         deployment=deployment.name,
         name=request.name or run_name(ident),
@@ -72,24 +83,101 @@ def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fa
         version=deployment.version(observed.whole_commit),
         generation=deployment.generation,
         tags=tuple(dict.fromkeys((*deployment.tags, *request.tags))),
+        labels=dict(request.labels),
+        variables=request.variables,
         pool=deployment.pool,
         queue=deployment.queue,
         retries=deployment.retries,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A finished run that a person wants tried again."""
+
+    run: Run
+    key: str
+    latest: bool
+    """With the deployment as it is applied now, instead of the spec and the commit that the run had."""
+    reason: str = ""
+
+    @property
+    def cause(self) -> str:
+        """Of the new run: no key of another request reads like it."""
+        return f"retry {self.run.id} {self.key}"
+
+
+def retry(observed: Observed, again: Again, now: datetime, who: str) -> tuple[str, list[Fact]]:
+    """The new run's id and its facts: the parameters, tags, labels and job variables of the run that it tries again."""
+    old = again.run
+    if not old.final:
+        raise ConflictError(
+            f"run {old.id} is not over: {old.state}", hint=f"wait for it, or end it: reconciler cancel {old.id}"
+        )
+    if old.trigger == TRIGGER:
+        raise ConflictError(
+            f"run {old.id} is a call in a script: its source is not recorded", hint="call it there again"
+        )
+    fact = _same(old, again.cause, now, who)
+    if again.latest:
+        request = RunRequest(
+            old.deployment, old.parameters, again.cause, now, None, old.tags, old.labels, old.variables
+        )
+        fact = _now(observed, request, who)
+    ident = run_id(old.deployment, f"request\0{again.cause}", now)
+    fact = replace(fact, run=ident, name=run_name(ident), trigger="retry", origin=old.id, reason=again.reason)
     return ident, [fact]
 
 
-def cancel(run: Run | None, given: str, who: str, reason: str) -> list[Fact]:
-    """Cancelling for a run that holds a slot, Cancelled for one that waits."""
+def _same(old: Run, cause: str, now: datetime, who: str) -> RunCreated:
+    """The run as it was created, due now."""
+    pinned_fields = (
+        "deployment spec spec_commit source_commit version generation parameters variables tags labels pool queue "
+        "retries"
+    ).split()
+    kept = {key: getattr(old, key) for key in pinned_fields}
+    return RunCreated(run="", name="", due=instant(now), trigger="retry", cause=cause, who=who, **kept)
+
+
+def known(run: Run | None, given: str) -> Run:
+    """The run that was found. Raises NotFoundError."""
     if run is None:
         raise NotFoundError(f"there is no run {given!r}", hint="`reconciler runs` lists them")
+    return run
+
+
+def resume_run(found: Run | None, given: str, who: str, reason: str) -> list[Fact]:
+    """Let a paused run go on, or a suspended one begin its next attempt; nothing for one that was told already."""
+    run = known(found, given)
+    said = f"resumed by {who}{f': {reason}' if reason else ''}"
+    told = RunResumed(run=run.id, attempt=run.attempt, reason=said, who=who)
+    if run.state is State.PAUSED:
+        return [] if run.detail.get("resumed") == run.detail.get("pauses") else [told]
+    if run.state is State.SUSPENDED:
+        return [
+            told,
+            RunMoved(run=run.id, state=State.AWAITING_CONCURRENCY_SLOT, attempt=run.attempt, reason=said, who=who),
+        ]
+    raise ConflictError(f"run {run.id} is neither paused nor suspended: {run.state}")
+
+
+def cancel(run: Run | None, given: str, who: str, reason: str, until: datetime | None = None) -> list[Fact]:
+    """Cancelling (`until` the end of the grace) for a run that holds a slot, Cancelled for one that waits."""
+    run = known(run, given)
     if run.final:
         raise ConflictError(f"run {run.id} is over: {run.state}", hint="nothing is left to cancel")
+    if run.trigger == TRIGGER:
+        raise ConflictError(
+            f"run {run.id} is a call in a script, which the daemon never disturbs",
+            hint=f"stop it where it runs (pid {run.detail.get('pid')})",
+        )
     if run.state is State.CANCELLING:
         return []
-    state = State.CANCELLING if run.state in ACTIVE else State.CANCELLED
     said = reason or f"cancelled by {who}"
-    return [RunMoved(run=run.id, state=state, attempt=run.attempt, reason=said, who=who)]
+    if run.state not in ACTIVE:
+        return [RunMoved(run=run.id, state=State.CANCELLED, attempt=run.attempt, reason=said, who=who)]
+    end = instant(until) if until else None
+    return [RunMoved(run=run.id, state=State.CANCELLING, attempt=run.attempt, reason=said, who=who, until=end)]
 
 
 def suspend(observed: Observed, name: str, now: datetime, who: str, reason: str) -> list[Fact]:

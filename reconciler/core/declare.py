@@ -347,7 +347,8 @@ def _flow_part(facts: FlowFacts | None) -> dict[str, Json]:
     """What a run needs to know of the flow before it starts; without what only people read."""
     if facts is None:
         return {"known": False}
-    kept = ("version", "retries", "retry_delay_seconds", "timeout_seconds", "log_prints", "flow_run_name")
+    retrying = ("retries", "retry_delay_seconds", "retry_jitter_factor")
+    kept = ("version", *retrying, "timeout_seconds", "log_prints", "flow_run_name")
     data = facts.json()
     return {"known": True, **{k: data[k] for k in kept if data.get(k)}}
 

@@ -14,11 +14,9 @@ def defaults(pool: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def merge(*layers: Mapping[str, Json]) -> dict[str, Json]:
-    """Job variables laid over each other, the last on top; `env` variable by variable."""
-    found: dict[str, Json] = {}
-    for layer in layers:
-        env = {**(found.get("env") or {}), **(layer.get("env") or {})}
-        found |= layer
-        if env:
-            found["env"] = env
+    """Job variables laid over each other, the last on top; `env` variable by variable, where it is one."""
+    found = {name: value for layer in layers for name, value in layer.items()}
+    environments = [layer["env"] for layer in layers if isinstance(layer.get("env"), Mapping)]
+    if isinstance(found.get("env"), Mapping):
+        found["env"] = {name: value for env in environments for name, value in env.items()}
     return found

@@ -2,7 +2,9 @@
 
 Law: a run that is over stays over; a state is entered only from those listed; what waits has a way out. A run is
 created Scheduled, takes its concurrency slot at Pending and gives it back in any state outside `ACTIVE`. A failed
-attempt with retries left waits in AwaitingRetry and is Pending again with the next attempt.
+attempt with retries left waits in AwaitingRetry and is Pending again with the next attempt. A paused run waits in its
+process and keeps its slot; a suspended one has given it back, and is Pending again once it is resumed. One that was to
+be cancelled and had completed by then is Completed.
 """
 
 from reconciler.model.state import FINAL, State
@@ -32,9 +34,11 @@ MOVES: dict[State, frozenset[State]] = {
             S.AWAITING_RETRY,
         }
     ),
-    S.PAUSED: frozenset({S.RUNNING, S.RETRYING, S.CANCELLING, S.FAILED, S.TIMED_OUT, S.CRASHED, S.CANCELLED}),
-    S.SUSPENDED: frozenset({S.PENDING, S.AWAITING_CONCURRENCY_SLOT, S.FAILED, S.CANCELLED}),
-    S.CANCELLING: frozenset({S.CANCELLED, S.CRASHED}),
+    S.PAUSED: frozenset(
+        {S.RUNNING, S.RETRYING, S.CANCELLING, S.FAILED, S.TIMED_OUT, S.CRASHED, S.CANCELLED, S.AWAITING_RETRY}
+    ),
+    S.SUSPENDED: frozenset({S.AWAITING_CONCURRENCY_SLOT, S.FAILED, S.CANCELLED}),
+    S.CANCELLING: frozenset({S.CANCELLED, S.COMPLETED}),
     S.COMPLETED: frozenset(),
     S.FAILED: frozenset(),
     S.TIMED_OUT: frozenset(),

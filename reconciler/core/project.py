@@ -13,7 +13,7 @@ from reconciler.model.errors import ChainBrokenError
 from reconciler.model.events import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
+from reconciler.model.state import FINAL, Deployment, Hold, Observed, Run, Scheduled, State
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -263,6 +263,8 @@ def _run_moved(observed: Observed, event: Event, touched: Touched) -> None:
     attempt = data.get("attempt", run.attempt)
     if attempt != run.attempt:
         run.detail = {}
+    run.resumes += run.state is State.SUSPENDED and state not in FINAL
+    run.unlaunched += bool(data.get("detail", {}).get("unlaunched"))
     run.state, run.since, run.attempt = state, event.at, attempt
     run.reason = data.get("reason", "")
     run.until = moment(data["until"]) if data.get("until") else None
@@ -274,6 +276,15 @@ def _run_moved(observed: Observed, event: Event, touched: Touched) -> None:
     if run.final:
         run.finished_at = event.at
         _remember_last(observed, run, touched)
+    touched.runs[run.id] = run
+
+
+def _run_resumed(observed: Observed, event: Event, touched: Touched) -> None:
+    run = observed.runs.get(event.subject)
+    if run is None or run.state not in {State.PAUSED, State.SUSPENDED}:
+        raise ChainBrokenError(f"event {event.seq}: run {event.subject} is neither paused nor suspended")
+    run.reason, run.until = event.data["reason"], None
+    run.detail = {**run.detail, "resumed": run.detail.get("pauses", 0)}
     touched.runs[run.id] = run
 
 
@@ -325,6 +336,7 @@ _FOLDS = {
     "PoolPruned": _pool_pruned,
     "PayloadsPurged": _noted,
     "RunCreated": _run_created,
+    "RunResumed": _run_resumed,
 }
 
 

@@ -131,7 +131,8 @@ def run_of(row: dict[str, Any]) -> Run:
 
 _RUN_PLAIN = (
     "id name deployment trigger cause who parameters spec spec_commit source_commit version generation pool queue "
-    "retries seq attempt reason detail origin schedule variables labels made_for"
+    "retries seq attempt reason detail origin schedule variables labels made_for "
+    "resumes unlaunched"
 ).split()
 
 

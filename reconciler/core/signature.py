@@ -38,6 +38,7 @@ class FlowFacts:
     version: str | None = None
     retries: int | None = None
     retry_delay_seconds: float | list[float] | None = None
+    retry_jitter_factor: float | None = None
     timeout_seconds: float | None = None
     log_prints: bool | None = None
     flow_run_name: str | None = None
@@ -175,7 +176,7 @@ def _open(code: Code, place: _Place, source: str) -> Module | Newer | Entrypoint
 
 
 def _facts(code: Code, place: _Place, flow: Flow) -> FlowFacts:
-    said = options(flow)
+    said = options(code, flow)
     function, module = flow.function, flow.module
     facts = {
         "name": place.function.replace("_", "-"),

@@ -8,21 +8,23 @@ import contextlib
 import json
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import plugins, pools
-from reconciler.core import admit, agenda, due, job_variables, pinned, plan, report, rows
+from reconciler.core import admit, agenda, due, job_variables, pinned, plan, report, rows, suspension
 from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
+from reconciler.core.script import TRIGGER
 from reconciler.daemon.ledger import Ledger
+from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
-from reconciler.daemon.supervise import Launch, Supervisor
+from reconciler.daemon.supervise import Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import Event, Fact, SourceFound, SourceLost
 from reconciler.model.ids import canonical
@@ -90,6 +92,10 @@ class Loop:
         """Whether to end when git was read and no run is left."""
         self._looked = False
         self._stopping = False
+        self.takers: Callable[[], Mapping[str, admit.Taker]] = dict
+        """Asked which processes of users take the runs of which deployments over."""
+        self.grace = timedelta(seconds=30)
+        """From a cancelled run's SIGTERM to its SIGKILL, as the supervisor keeps it."""
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -118,7 +124,9 @@ class Loop:
         self.save()
         self._checkpoint()
         now = self._clock()
-        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed)) if w]
+        observed = self.ledger.observed
+        all_wakes = (self._agenda.wake_at(now), admit.wake_at(observed), suspension.wake_at(observed))
+        wakes = [w for w in all_wakes if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
@@ -323,8 +331,9 @@ class Loop:
         observed = self.ledger.observed
         if not observed.runs:
             return
+        self.stage(suspension.expired(observed, now), now)
         self.stage(admit.late(observed, now), now)
-        self.stage(admit.admit(observed, now, self._host), now)
+        self.stage(admit.admit(observed, now, self._host, self.takers()), now)
 
     def _reported(self, message: Report, now: datetime) -> None:
         run = self.ledger.observed.runs.get(message.run)
@@ -342,15 +351,29 @@ class Loop:
                 self._launch(self.ledger.observed.runs[event.subject])
             elif event.type == "RunCancelling":
                 self._supervisor.stop(event.subject)
+            elif event.type == "RunResumed":
+                self._resume(self.ledger.observed.runs.get(event.subject))
+            elif event.type in RESTS:
+                self._supervisor.rest(event.subject)
             elif event.type in ENDED:
                 self._supervisor.forget(event.subject)
 
     def _launch(self, run: Run) -> None:
         kind = run.detail.get("pool_type") or run.pool  # as it was when it took its slot
+        kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else kind
         base = job_variables.defaults(self.ledger.observed.pools.get(run.pool) or {})
-        self._supervisor.launch(
-            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), kind, base)
-        )
+        if not all(map(self.payloads.has, (run.spec, run.parameters, run.variables))):
+            gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
+            self.inbox.put(Report(run.id, run.attempt, (), gone, None, dead=True))
+            return
+        value = self.payloads.value
+        what = Launch(self.payloads.spec(run.spec), value(run.parameters), kind, base, value(run.variables))
+        self._supervisor.launch(run, what)
+
+    def _resume(self, run: Run | None) -> None:
+        """Tell a paused run, again should the word have been lost, that an operator let it go on."""
+        if run is not None and run.state is State.PAUSED and run.detail.get("resumed") == run.detail["pauses"]:
+            self._supervisor.resume(run.id, run.detail["pauses"])
 
     def adopt(self) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
@@ -360,6 +383,7 @@ class Loop:
                 self._launch(run)
             if run.state is State.CANCELLING:
                 self._supervisor.stop(run.id)
+            self._resume(run)
 
     # --- what requests look up -----------------------------------------------------------------------------------
 
@@ -383,6 +407,8 @@ class Loop:
         return str(row["id"]) if row else None
 
 
+SERVED = "served"
+"""In a run's detail: the pid of the serving process that took it."""
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
 DUES = "dues"
@@ -392,6 +418,8 @@ TOLD = 10
 """Problems of a revision that the daemon's output names one by one."""
 
 ENDED = {f"Run{state}" for state in FINAL}
+RESTS = {f"Run{state}" for state in (State.SUSPENDED, State.AWAITING_RETRY)}
+"""An attempt is over, its run is not."""
 
 
 def _tell(made: Plan) -> None:

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import job_variables, version
+from reconciler.core.script import TRIGGER
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -27,25 +29,48 @@ FRESH = 5.0
 """Seconds that a repository stays open for the next launch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a run's order is made from."""
+
+    spec: Mapping[str, Json]
+    parameters: Mapping[str, Json]
+    pool: str
+    """The type of its pool."""
+    base: Mapping[str, Json] = field(default_factory=dict)
+    """The pool's defaults of job variables."""
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    """Job variables given for this run alone."""
+
+
 class Orders:
     """Writes orders, keeps pools open, pins commits, has working copies prepared."""
 
-    def __init__(self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors) -> None:
+    def __init__(
+        self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors, keepers: Mapping[str, Pool]
+    ) -> None:
+        """`keepers` keep runs that go to no declared pool, by a word that is no pool's type."""
         self._state = state
         self._settings = settings
         self._common = common
         self._mirrors = mirrors
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, Pool] = dict(keepers)
         self._needed: dict[str, str] = {}
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
-    def make(
-        self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json], base: Mapping[str, Json]
-    ) -> dict[str, Json]:
-        """The order of a run's current attempt; `base` is what its pool says of job variables."""
-        variables = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {})
+    def make(self, run: Run, what: Launch) -> dict[str, Json]:
+        """The order of a run's current attempt.
+
+        Of a call in a script, who calls: nothing is left to do.
+        """
+        if run.trigger == TRIGGER:
+            caller = {key: run.detail.get(key) for key in ("pid", "started", "boot")}
+            return {"run": run.id, "attempt": run.attempt, "pull": [], "caller": caller}
+        spec = what.spec
+        own = (spec.get("work_pool") or {}).get("job_variables") or {}
+        variables = job_variables.merge(what.base, own, what.variables)
         flow = dict(spec.get("flow") or {})
         return {
             "run": run.id,
@@ -65,9 +90,9 @@ class Orders:
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
-            "parameters": dict(parameters),
+            "parameters": dict(what.parameters),
             "tags": list(run.tags),
-            "labels": run.labels,
+            "labels": {**(spec.get("labels") or {}), **run.labels},
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
             "flow": flow,

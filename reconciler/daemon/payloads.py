@@ -56,6 +56,10 @@ class Payloads:
         self._remember(name, value)
         return value
 
+    def has(self, name: str) -> bool:
+        """Whether the value of a digest is there; of the empty name it always is."""
+        return not name or name in self._kept or self._store.payload(name) is not None
+
     def spec(self, name: str) -> Mapping[str, Json]:
         """The effective spec of a digest."""
         found: Mapping[str, Json] = self.value(name)

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler import core
-from reconciler.core import commands
+from reconciler import core, plugins, pools
+from reconciler.core import commands, job_variables
 from reconciler.core.arguments import merge
-from reconciler.daemon import backfills, retention
+from reconciler.daemon import backfills, given, retention
+from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
-from reconciler.model.errors import InvalidRequestError
+from reconciler.model.errors import ConflictError, InvalidRequestError
 from reconciler.model.events import Fact
-from reconciler.model.ids import moment
 from reconciler.model.plan import Json
-from reconciler.model.spec import MAX_NAME
+from reconciler.model.state import Observed, Run
 from reconciler.stores import Stored
 
 ANSWER_TIMEOUT = 60.0
@@ -29,7 +29,12 @@ def answer(loop: Loop, verb: str, args: Mapping[str, Any], who: str) -> Json:
     make = VERBS.get(verb)
     if make is None:
         raise InvalidRequestError(f"unknown request {verb!r}", hint=f"known: {', '.join(sorted(VERBS))}")
-    request = Request(make(args, who))
+    return decided(loop, make(args, who))
+
+
+def decided(loop: Loop, decide: Decide) -> Json:
+    """What the loop decides, once it is durable. Raises what it was refused for."""
+    request = Request(decide)
     loop.inbox.put(request)
     return request.answer.result(timeout=ANSWER_TIMEOUT)
 
@@ -42,28 +47,10 @@ def purge(loop: Loop, stored: list[Stored]) -> tuple[int, int]:
     return went
 
 
-def _text(args: Mapping[str, Any], key: str) -> str:
-    value = args.get(key)
-    if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{key} is missing")
-    return value
-
-
-def _moment(given: Json) -> datetime | None:
-    try:
-        return moment(given) if given else None
-    except (TypeError, ValueError):
-        raise InvalidRequestError("due is no moment", hint="write one such as 2024-03-09T00:00:00Z") from None
-
-
 def _run(args: Mapping[str, Any], who: str) -> Decide:
-    name, key = _text(args, "deployment"), _text(args, "key")
-    given, tags = args.get("parameters") or {}, args.get("tags") or []
-    label, due = args.get("name"), _moment(args.get("due"))
-    if not isinstance(given, dict) or not isinstance(tags, list) or not all(isinstance(t, str) and t for t in tags):
-        raise InvalidRequestError("parameters is an object and tags are texts")
-    if label is not None and not (isinstance(label, str) and 1 <= len(label) <= MAX_NAME and label.isprintable()):
-        raise InvalidRequestError(f"name is 1 to {MAX_NAME} printable characters")
+    name, key, due = _text(args, "deployment"), _text(args, "key"), given.moment_of(args, "due")
+    values, variables = given.mapping(args, "parameters"), given.mapping(args, "variables")
+    tags, labels, label = given.tags(args), given.labels(args), given.name(args)
 
     def decide(loop: Loop, now: datetime) -> Decided:
         observed = loop.ledger.observed
@@ -71,16 +58,71 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
         twin = loop.run_of_key(name, key)
         if twin is not None:
             return {"run": twin, "created": False}, []
+        given.not_past(due, now)
         spec = loop.payloads.spec(deployment.digest)
-        merged = merge(spec.get("parameters") or {}, given)
+        merged = merge(spec.get("parameters") or {}, values)
         _check(spec, merged)
+        _check_variables(observed, deployment.pool, spec, variables)
         request = commands.RunRequest(
-            name, loop.payloads.keep("parameters", merged), key, due or now, label, tuple(tags)
-        )
+            name, loop.payloads.keep("parameters", merged), key, due or now, label, tags, labels,
+            loop.payloads.keep("parameters", variables) if variables else "",
+        )  # fmt: skip
         run, facts = commands.run(observed, request, who)
         return {"run": run, "created": True}, facts
 
     return decide
+
+
+def _retry(args: Mapping[str, Any], who: str) -> Decide:
+    name, key, reason = _text(args, "run"), _text(args, "key"), str(args.get("reason") or "")
+    latest = bool(args.get("latest"))
+
+    def decide(loop: Loop, now: datetime) -> Decided:
+        observed, old = loop.ledger.observed, commands.known(loop.find_run(name), name)
+        again = commands.Again(old, key, latest, reason)
+        twin = loop.run_of_key(old.deployment, again.cause)
+        if twin is not None:
+            return {"run": twin, "origin": old.id, "created": False}, []
+        _check_kept(loop, old, latest=latest)
+        if latest:
+            deployment = commands.find(observed, old.deployment)
+            spec = loop.payloads.spec(deployment.digest)
+            _check(spec, loop.payloads.value(old.parameters))
+            _check_variables(observed, deployment.pool, spec, loop.payloads.value(old.variables))
+        run, facts = commands.retry(observed, again, now, who)
+        return {"run": run, "origin": old.id, "created": True}, facts
+
+    return decide
+
+
+def _check_kept(loop: Loop, run: Run, *, latest: bool) -> None:
+    """Raises ConflictError when what a run was created with was purged."""
+    kept = {"its parameters": run.parameters, "its job variables": run.variables}
+    gone = [what for what, name in kept.items() if not loop.payloads.has(name)]
+    if gone:
+        raise ConflictError(
+            f"run {run.id} cannot be tried again: {' and '.join(gone)} were purged",
+            hint=f"run it with parameters given anew: reconciler run {run.deployment}",
+        )
+    if not latest and not loop.payloads.has(run.spec):
+        raise ConflictError(
+            f"run {run.id} cannot be tried again as it was: its spec was purged",
+            hint=f"with the deployment as it is now: reconciler retry {run.id} --latest",
+        )
+
+
+def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], own: Mapping[str, Json]) -> None:
+    """Raises InvalidRequestError naming every job variable that the pool does not take; values are never repeated."""
+    if not own:
+        return
+    declared = observed.pools.get(pool) or {"type": pool}
+    kind, base = declared["type"], job_variables.defaults(declared)
+    whole = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {}, own)
+    keeper = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
+    faults = [f"{'.'.join(map(str, path))}: {message}" for path, message in pools.check(keeper, whole)]
+    if faults:
+        known = ", ".join(keeper.Variables.model_fields)
+        raise InvalidRequestError("; ".join(faults), hint=f"job variables of a pool of type {kind}: {known}")
 
 
 def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
@@ -97,9 +139,9 @@ def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
 def _cancel(args: Mapping[str, Any], who: str) -> Decide:
     run, reason = _text(args, "run"), str(args.get("reason") or "")
 
-    def decide(loop: Loop, _now: datetime) -> Decided:
+    def decide(loop: Loop, now: datetime) -> Decided:
         found = loop.find_run(run)
-        facts = commands.cancel(found, run, who, reason)
+        facts = commands.cancel(found, run, who, reason, now + loop.grace)
         return {"run": found.id if found else run}, facts
 
     return decide
@@ -111,8 +153,20 @@ def _suspend(args: Mapping[str, Any], who: str) -> Decide:
 
 
 def _resume(args: Mapping[str, Any], who: str) -> Decide:
+    if "run" in args:
+        return _resume_run(args, who)
     name, reason = _text(args, "deployment"), str(args.get("reason") or "")
     return lambda loop, now: ({"deployment": name}, commands.resume(loop.ledger.observed, name, now, who, reason))
+
+
+def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
+    run, reason = _text(args, "run"), str(args.get("reason") or "")
+
+    def decide(loop: Loop, _now: datetime) -> Decided:
+        found = loop.find_run(run)
+        return {"run": found.id if found else run}, commands.resume_run(found, run, who, reason)
+
+    return decide
 
 
 def _confirm(args: Mapping[str, Any], who: str) -> Decide:
@@ -138,6 +192,7 @@ def _backfill(args: Mapping[str, Any], who: str) -> Decide:
 VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "run": _run,
     "backfill": _backfill,
+    "retry": _retry,
     "cancel": _cancel,
     "suspend": _suspend,
     "resume": _resume,

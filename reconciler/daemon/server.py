@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 
+from reconciler.daemon.asked import Stay
 from reconciler.daemon.state_dir import StateDir
 from reconciler.model.errors import AccessError, InvalidRequestError, ReconcilerError
 from reconciler.model.plan import Json
@@ -23,8 +24,8 @@ log = logging.getLogger("reconciler")
 REQUEST_LIMIT = 2 * 1024 * 1024
 TIMEOUT = 30.0
 
-Answer = Callable[[str, Mapping[str, Json], str], Json]
-"""(verb, args, who) to the value; raises ReconcilerError."""
+Answer = Callable[[str, Mapping[str, Json], str, socket.socket, int], Json | Stay]
+"""(verb, args, who, line, pid of who asks) to the value; raises ReconcilerError."""
 
 
 class Server:
@@ -68,7 +69,12 @@ class _Conversation(socketserver.StreamRequestHandler):
         try:
             line = self.rfile.readline(REQUEST_LIMIT + 1)
             reply = self._reply(line)
-            self.wfile.write(json.dumps(reply).encode() + b"\n")
+            value = reply.get("ok")
+            if isinstance(value, Stay):
+                self.wfile.write(json.dumps({"ok": value.value}).encode() + b"\n")
+                value.then(self.connection)
+            else:
+                self.wfile.write(json.dumps(reply).encode() + b"\n")
         except OSError:
             return  # the other end went away
 
@@ -82,7 +88,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             return {"error": told(ReconcilerError("internal error; the daemon's log has the details"))}
 
     def _value(self, line: bytes) -> Json:
-        who = _peer(self.connection)
+        who, pid = _peer(self.connection)
         if len(line) > REQUEST_LIMIT:
             raise InvalidRequestError(f"the request is longer than {REQUEST_LIMIT} bytes")
         try:
@@ -90,19 +96,19 @@ class _Conversation(socketserver.StreamRequestHandler):
             verb, args = request["verb"], dict(request.get("args") or {})
         except (ValueError, KeyError, TypeError, RecursionError):
             raise InvalidRequestError("the request is no JSON object with verb and args") from None
-        return self.server.answer(str(verb), args, who)
+        return self.server.answer(str(verb), args, who, self.connection, pid)
 
 
-def _peer(connection: socket.socket) -> str:
-    """The login name at the other end. Raises AccessError for another user than the daemon's or root."""
+def _peer(connection: socket.socket) -> tuple[str, int]:
+    """The login name and pid at the other end. Raises AccessError for another user than the daemon's or root."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", data)
+    pid, uid, _gid = struct.unpack("3i", data)
     if uid not in {os.geteuid(), 0}:
         raise AccessError(f"uid {uid} may not ask this daemon, which runs as uid {os.geteuid()}")
     try:
-        return pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name, pid
     except KeyError:
-        return f"uid {uid}"
+        return f"uid {uid}", pid
 
 
 def told(error: ReconcilerError) -> dict[str, Json]:

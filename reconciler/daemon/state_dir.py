@@ -17,15 +17,13 @@ import json
 import os
 import stat
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from reconciler.engine import client
 from reconciler.model.errors import AccessError, ConflictError, StoreError
 
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs", "lustre"}
 PRIVATE = 0o700
-SOCKET_LIMIT = 100
-"""Bytes of a path that a socket address surely holds (108 on Linux, 104 elsewhere)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +63,12 @@ class StateDir:
 
     def address(self, name: str) -> str:
         """Where to bind or connect the socket `name`: its path, or a short way to it where that is too long."""
-        path = self.root / name
-        if len(os.fsencode(path)) <= SOCKET_LIMIT:
-            return str(path)
-        return f"/proc/self/fd/{_folder(self.root)}/{name}"
+        return client.address(self.root, name)
 
     def new_address(self, name: str) -> str:
         """As `address`, with the socket of an ended daemon removed."""
         (self.root / name).unlink(missing_ok=True)
         return self.address(name)
-
-
-@lru_cache(maxsize=16)
-def _folder(root: Path) -> int:
-    """A descriptor that stands for a directory as long as this process lives."""
-    return os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def prepare(root: Path, *, allow_network_fs: bool) -> StateDir:

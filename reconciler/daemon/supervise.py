@@ -6,6 +6,7 @@ the log already.
 """
 
 import contextlib
+import json
 import logging
 import queue
 import shutil
@@ -18,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.report import Report
-from reconciler.daemon.orders import Orders
+from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import Next, ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
 from reconciler.pools import Pool
@@ -38,18 +39,6 @@ STUCK = 10.0
 """Seconds past `timeout_seconds` at which a run that could not stop itself is killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What a run's order is made from."""
-
-    spec: Mapping[str, Json]
-    parameters: Mapping[str, Json]
-    pool: str
-    """The type of its pool."""
-    base: Mapping[str, Json] = field(default_factory=dict)
-    """The pool's defaults of job variables."""
-
-
 SIDE_LIMIT = 4 * 1024 * 1024
 """Bytes of a result or error that are kept."""
 
@@ -59,7 +48,11 @@ MOST_FACTS = 200
 JOURNAL_LIMIT = 4 * 1024 * 1024
 """Bytes of a journal that are read; a run that writes more is not believed, and the other runs do not wait for it."""
 
-FINALS = {"completed", "failed", "timed_out"}
+FINALS = {"completed", "failed", "timed_out", "suspended"}
+LIFE = {"running", "paused", "resumed"}
+"""Facts between start and end that move a run."""
+UNTOLD = {"task"}
+"""Facts that stay in the journal."""
 
 
 @dataclass(slots=True)
@@ -75,6 +68,7 @@ class _Watched:
     """What the journal said so far, but for the end."""
     final: Mapping[str, Json] | None = None
     running_since: float | None = None
+    paused_since: float | None = None
     dead_since: float | None = None
     kill_at: float | None = None
     told: bool = field(default=False)
@@ -112,7 +106,7 @@ class Supervisor:
         """
         order = None
         if run.state is State.PENDING:
-            order = self._orders.make(run, what.spec, what.parameters, what.base)
+            order = self._orders.make(run, what)
         timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
         self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
 
@@ -124,6 +118,14 @@ class Supervisor:
     def stop(self, run: str) -> None:
         """SIGTERM now, SIGKILL after the grace."""
         self._ask(lambda: self._stop(run))
+
+    def resume(self, run: str, pause: int) -> None:
+        """Tell a run that its n-th pause is over; safe to ask twice."""
+        self._ask(lambda: self._resume(run, pause))
+
+    def rest(self, run: str) -> None:
+        """An attempt is over and its run is not: the working copy goes, the commit stays."""
+        self._ask(lambda: self._rest(run))
 
     def forget(self, run: str) -> None:
         """A run is over: its working copies and orders go."""
@@ -205,7 +207,8 @@ class Supervisor:
                 keeper.launch(folder)
         except (ReconcilerError, OSError) as error:
             self._watched.pop(run, None)
-            final = {"fact": "failed", "message": f"it could not be launched: {error}"}
+            passing = isinstance(error, OSError) or error.next is Next.TRANSIENT
+            final = {"fact": "failed", "message": f"it could not be launched: {error}", "unlaunched": passing}
             self._post(Report(run, attempt, (), final, None, dead=True))
             return
         self._look(run, time.monotonic(), poll=True)
@@ -213,8 +216,25 @@ class Supervisor:
     def _stop(self, run: str) -> None:
         watched = self._watched.get(run)
         if watched is not None:
+            _tell(watched.folder, "cancel", {})
             watched.pool.kill(watched.folder, signal.SIGTERM)
             watched.kill_at = time.monotonic() + self._grace
+
+    def _resume(self, run: str, pause: int) -> None:
+        """Only for the pause that was meant: it may have gone on, and paused again, since that was decided."""
+        watched = self._watched.get(run)
+        if watched is None:
+            return
+        self._look(run, time.monotonic(), poll=False)
+        life = [fact["fact"] for fact in watched.facts if fact["fact"] in LIFE]
+        if life[-1:] == ["paused"] and life.count("paused") == pause:
+            _tell(watched.folder, "resume", {"pause": pause})
+
+    def _rest(self, run: str) -> None:
+        watched = self._watched.get(run)
+        if watched is not None and watched.told:
+            del self._watched[run]
+            shutil.rmtree(watched.folder / "work", ignore_errors=True)
 
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
@@ -228,7 +248,8 @@ class Supervisor:
     def _again(self, run: str) -> None:
         watched = self._watched.get(run)
         if watched is not None:
-            watched.offset, watched.told, watched.running_since = 0, False, None
+            watched.offset, watched.told = 0, False
+            watched.running_since = watched.paused_since = None
             watched.facts.clear()
 
     def _look(self, run: str, now: float, *, poll: bool) -> None:
@@ -237,9 +258,9 @@ class Supervisor:
         if watched.told:
             return
         status = watched.pool.exit_status(watched.folder)  # asked first: what was written before the end is read below
-        began = self._read(watched, now)
+        moved = self._read(watched, now)
         dead = status is None and poll and self._confirmed_dead(watched, now)
-        if began or status is not None or dead:
+        if moved or status is not None or dead:
             watched.told = status is not None or dead
             final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
             self._post(Report(run, watched.attempt, tuple(watched.facts), final, status, dead))
@@ -247,8 +268,8 @@ class Supervisor:
             self._enforce(watched, now)
 
     def _read(self, watched: _Watched, now: float) -> bool:
-        """Take in what the journal says; whether the flow began meanwhile."""
-        began = False
+        """Take in what the journal says; whether the flow began, paused or went on meanwhile."""
+        moved = False
         while watched.offset < JOURNAL_LIMIT:
             read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
             if read.offset == watched.offset:
@@ -257,11 +278,12 @@ class Supervisor:
             for fact in read.facts:
                 if fact["fact"] in FINALS:
                     watched.final = fact
-                elif len(watched.facts) < MOST_FACTS:
+                elif fact["fact"] not in UNTOLD and len(watched.facts) < MOST_FACTS:
                     watched.facts.append(fact)
-                if fact["fact"] == "running" and watched.running_since is None:
-                    watched.running_since, began = now, True
-        return began
+                    if fact["fact"] in LIFE:
+                        moved = True
+                        _clock(watched, fact["fact"], now)
+        return moved
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):
@@ -275,9 +297,29 @@ class Supervisor:
         """End what does not end by itself: a cancelled run past its grace, a flow past its timeout."""
         if watched.kill_at is not None and now >= watched.kill_at:
             watched.pool.kill(watched.folder, signal.SIGKILL)
-        if watched.timeout and watched.running_since and now > watched.running_since + watched.timeout + STUCK:
+        began = watched.running_since if watched.paused_since is None else None
+        if watched.timeout and began and now > began + watched.timeout + STUCK:
             watched.final = {"fact": "timed_out", "message": f"killed: it ran past its {watched.timeout:g} s"}
             watched.pool.kill(watched.folder, signal.SIGKILL)
+
+
+def _clock(watched: _Watched, fact: str, now: float) -> None:
+    """The time that a flow has stands still while it is paused."""
+    if fact == "running" and watched.running_since is None:
+        watched.running_since = now
+    elif fact == "paused" and watched.paused_since is None:
+        watched.paused_since = now
+    elif fact == "resumed" and watched.paused_since is not None and watched.running_since is not None:
+        watched.running_since += now - watched.paused_since
+        watched.paused_since = None
+
+
+def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
+    """Leave a word for a run in its directory, whole or not at all; where there is none, nobody would read it."""
+    with contextlib.suppress(FileNotFoundError):
+        draft = folder / f".{name}"
+        draft.write_text(json.dumps(what), encoding="utf-8")
+        draft.replace(folder / name)
 
 
 def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
@@ -292,6 +334,7 @@ def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
     error = found.get("error")
     if isinstance(error, dict) and "message" not in found:
         kind = str(error.get("type", "Error"))
+        found |= {"retry": False} if kind == "SystemExit" else {}
         ours = kind.startswith("reconciler.")  # says all there is to say without its class
         found["message"] = f"{'' if ours else kind + ': '}{error.get('message', '')}"[:500]
     if found["fact"] == "timed_out" and "message" not in found:

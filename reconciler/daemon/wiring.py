@@ -6,22 +6,25 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reconciler import daemon as shell
+from reconciler.core import script
 from reconciler.core.plan import Policy
 from reconciler.daemon import config, requests, retention
+from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.loop import CACHE, Loop, Message, Stop
+from reconciler.daemon.loop import CACHE, SERVED, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
+from reconciler.daemon.served import Served, ServedKeeper
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
@@ -29,7 +32,7 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
-from reconciler.model.plan import Json
+from reconciler.pools._script import ScriptKeeper
 from reconciler.stores import Stored
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
@@ -148,18 +151,27 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
             ledger.observed.revision,
         )
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
-    supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
+    serving = Served(state.root / "served.json", inbox.put)
+    orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
+    supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
+    loop.takers = serving.takers
+    loop.grace = timedelta(seconds=settings.cancel_grace)
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
 
-    def answer(verb: str, args: Mapping[str, Json], who: str) -> Json:
-        """On the asking thread, which may take its time over files; all else is decided on the loop's."""
-        if verb == "gc":
-            return keeper.sweep(dry=bool(args.get("dry_run")))
-        return requests.answer(loop, verb, args, who)
-
-    return Daemon(state, lock, loop, looker, watch, supervisor, Server(state, answer), keeper, store, branch)
+    return Daemon(
+        state,
+        lock,
+        loop,
+        looker,
+        watch,
+        supervisor,
+        Server(state, Asked(loop, state, serving, keeper).answer),
+        keeper,
+        store,
+        branch,
+    )
 
 
 def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool) -> dict[str, dict[str, int]]:

@@ -6,9 +6,10 @@ import os
 import signal
 from collections.abc import Awaitable
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-from reconciler.engine.late import FlowTimeout
+from reconciler.engine import deadline, stage
+from reconciler.engine.context import Frame
 from reconciler.engine.parameters import Arguments
 
 _ASYNC_GRACE_SECONDS = 1.0
@@ -19,31 +20,27 @@ class Terminated(BaseException):
     """SIGTERM came: `finally` blocks run, then the process ends by the signal."""
 
 
-def call(flow: Any, arguments: Arguments, limit: float | None) -> Any:
-    """The flow's result, a coroutine's awaited. Raises FlowTimeout past `limit` seconds, and what the flow raises."""
+def call(flow: Any, arguments: Arguments, limit: float | None, frame: Frame | None = None) -> Any:
+    """The flow's result, a coroutine's awaited, and what it submitted waited for.
+
+    Raises FlowTimeout past `limit` seconds, and what the flow raises.
+    """
     is_async = inspect.iscoroutinefunction(inspect.unwrap(flow))
-    if limit:
-        signal.signal(signal.SIGALRM, lambda *_: _late(limit))
-        signal.setitimer(signal.ITIMER_REAL, limit + (_ASYNC_GRACE_SECONDS if is_async else 0))
+    clock = deadline.start(limit, _ASYNC_GRACE_SECONDS if is_async else 0.0) if limit else None
     try:
         result = flow(*arguments.args, **arguments.kwargs)
-        return _await(result, limit) if inspect.isawaitable(result) else result
+        return stage.finish(frame, _await(result, limit) if inspect.isawaitable(result) else result)
+    except Exception:
+        stage.release(frame)
+        raise
     finally:
-        no_more_timeout()
-
-
-def no_more_timeout() -> None:
-    """What follows the flow is ours and takes the time it takes."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
+        if clock:
+            deadline.end(clock)
 
 
 def _await(coroutine: Awaitable[Any], limit: float | None) -> Any:
     """The event loop is loaded for async flows only: it would make every other fork dearer."""
     return importlib.import_module("reconciler.engine.loop").run(coroutine, limit)
-
-
-def _late(limit: float) -> None:
-    raise FlowTimeout(limit)
 
 
 def end_on_termination() -> None:
@@ -58,7 +55,8 @@ def end_on_termination() -> None:
     signal.signal(signal.SIGTERM, terminate)
 
 
-def die_of_termination() -> None:
+def die_of_termination() -> NoReturn:
     """End this process by SIGTERM, so that its exit status tells the truth."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(128 + signal.SIGTERM)  # never: the signal is not blocked

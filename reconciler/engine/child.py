@@ -11,6 +11,7 @@ from types import ModuleType
 
 from reconciler.engine import environment
 from reconciler.engine.linux import adopt_orphans
+from reconciler.engine.logs import speak
 from reconciler.engine.order import Order
 from reconciler.engine.output import OUTPUT
 
@@ -52,7 +53,5 @@ def prepare() -> None:
     sys.argv = [""]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper: nobody replaced it yet
     faulthandler.enable()
-    last = logging.StreamHandler()
-    last.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.lastResort = last
+    speak()
     logging.getLogger().setLevel(logging.INFO)

@@ -3,7 +3,13 @@
 One JSON object a line, each with `attempt`, `fact` and `at` (seconds since 1970):
 
     step       index, step, id, seconds, ok, error        a pull step ended
-    running    commit, tree, interpreter, flow_name, flow_version, git_present    the flow is called now
+    running    commit, tree, interpreter, flow_name, flow_version, git_present,   the flow is called now
+               name, retries, retry_delays, retry_jitter                          as the loaded flow says
+    task       id, name, kind, state, tries, parent, seconds, message             a task or subflow moved; these lines
+               are for people and stay in the journal
+    paused     timeout, reason                            the flow waits in its process
+    resumed                                               it goes on
+    suspended  timeout, reason                            the flow gave its slot back; a resumption is a new attempt
     completed  result | result_repr | result_file         the flow returned
     failed     error {type, message, traceback}, reason | error_file
     timed_out  seconds                                    the flow took longer than it may
@@ -22,7 +28,11 @@ from typing import Any, NamedTuple, NoReturn
 JOURNAL = "journal.jsonl"
 SIDE_FILES = frozenset({"result.json", "error.json"})
 LINE_BYTES = 64 * 1024
+TASK_BYTES = 2 * 1024 * 1024
+"""Of the task facts of one attempt; what comes later is not written."""
+MOST_DELAYS = 50
 _READ_BYTES = 16 * LINE_BYTES
+_NAME_CHARACTERS, _MESSAGE_CHARACTERS = 200, 500
 _ADDRESS_BYTES = 107
 
 _TEXT = (str, type(None))
@@ -36,7 +46,24 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
         "flow_name": (str,),
         "flow_version": _TEXT,
         "git_present": (bool,),
+        "name": _TEXT,
+        "retries": (int,),
+        "retry_delays": (list,),
+        "retry_jitter": _NUMBER,
     },
+    "task": {
+        "id": (str,),
+        "name": (str,),
+        "kind": (str,),
+        "state": (str,),
+        "tries": (int,),
+        "parent": _TEXT,
+        "seconds": (*_NUMBER, type(None)),
+        "message": _TEXT,
+    },
+    "paused": {"timeout": (*_NUMBER, type(None)), "reason": _TEXT},
+    "resumed": {},
+    "suspended": {"timeout": (*_NUMBER, type(None)), "reason": _TEXT},
     "completed": {"result": (object,), "result_repr": _TEXT, "result_file": _TEXT, "note": _TEXT},
     "failed": {"error": (dict,), "error_file": _TEXT, "reason": _TEXT},
     "timed_out": {"seconds": _NUMBER},
@@ -50,14 +77,34 @@ class Journal:
     def __init__(self, run_dir: Path, *, run: str, attempt: int, address: str | None) -> None:
         self._fd = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._run, self._attempt, self._address = run, attempt, address
+        self._task_bytes = 0
+        self.unwritten = 0
+        """Task facts that were one too many."""
 
     def write(self, fact: str, **data: Any) -> None:
         """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`."""
+        self._append(fact, data)
+        notify(self._address, self._run)
+
+    def task(self, **data: Any) -> None:
+        """Append a task fact, as long as there is room for them; the daemon has no need to know of it now."""
+        if self._task_bytes >= TASK_BYTES:
+            self.unwritten += 1
+            return
+        for field, limit in (("name", _NAME_CHARACTERS), ("message", _MESSAGE_CHARACTERS)):
+            if data.get(field):
+                data[field] = data[field][:limit]
+        self._task_bytes += self._append("task", {k: v for k, v in data.items() if v is not None})
+
+    def _append(self, fact: str, data: dict[str, Any]) -> int:
         line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
-        os.write(self._fd, line.encode() + b"\n")
-        notify(self._address, self._run)
+        return os.write(self._fd, line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Write no more; for a process that goes on when the run is over."""
+        os.close(self._fd)
 
 
 def notify(address: str | None, run: str) -> None:
@@ -138,6 +185,8 @@ def _fact(line: bytes, attempt: int) -> dict[str, Any] | None:
     fields = {k: v for k, v in data.items() if k not in {"attempt", "fact", "at"}}
     if not _fits(fields, shape) or not _fits(fields.get("error") or {}, _ERROR if data["fact"] == "failed" else {}):
         return None
+    if not _are_delays(fields.get("retry_delays", [])):
+        return None
     return data
 
 
@@ -146,6 +195,13 @@ def _fits(fields: Any, shape: dict[str, tuple[type, ...]]) -> bool:
     if not isinstance(fields, dict):
         return True
     return all(k in shape and isinstance(v, shape[k]) and _plain(v, shape[k]) for k, v in fields.items())
+
+
+def _are_delays(values: list[Any]) -> bool:
+    """Whether these are seconds to wait, not too many of them."""
+    return len(values) <= MOST_DELAYS and all(
+        isinstance(v, _NUMBER) and not isinstance(v, bool) and v >= 0 for v in values
+    )
 
 
 def _plain(value: Any, kinds: tuple[type, ...]) -> bool:

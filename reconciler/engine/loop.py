@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from reconciler.engine.late import FlowTimeout
+from reconciler.engine import deadline
+from reconciler.engine.late import FlowTimeout, RunTimeoutError
 
 
 def run(coroutine: Awaitable[Any], limit: float | None) -> Any:
@@ -14,6 +15,7 @@ def run(coroutine: Awaitable[Any], limit: float | None) -> Any:
 
 async def _within(coroutine: Awaitable[Any], limit: float | None) -> Any:
     clock = asyncio.timeout(limit)
+    deadline.loops.append(clock)
     try:
         async with clock:
             return await coroutine
@@ -21,3 +23,13 @@ async def _within(coroutine: Awaitable[Any], limit: float | None) -> Any:
         if limit and clock.expired():
             raise FlowTimeout(limit) from None
         raise
+    finally:
+        deadline.loops.remove(clock)
+
+
+async def within(coroutine: Awaitable[Any], limit: float | None, what: str) -> Any:
+    """The coroutine's result, inside of another. Raises RunTimeoutError past `limit` seconds."""
+    try:
+        return await _within(coroutine, limit)
+    except FlowTimeout as late:
+        raise RunTimeoutError(f"{what} took longer than {late.seconds:g} s") from None

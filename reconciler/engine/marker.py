@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import struct
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,6 +102,20 @@ def claim(run_dir: Path, who: Identity) -> bool:
             os.set_inheritable(fd, True)  # noqa: FBT003 - its one argument: the lock outlives our own exec
         else:
             os.close(fd)
+    return True
+
+
+def claim_call(run_dir: Path) -> bool:
+    """Win an attempt that is a call in this process, which goes on afterwards: no lock, and no descriptor kept."""
+    draft = run_dir / f".started.{os.getpid()}.{threading.get_ident()}"
+    who = myself()
+    draft.write_text(json.dumps({name: getattr(who, name) for name in who.__slots__}), "utf-8")
+    try:
+        os.link(draft, run_dir / STARTED)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
     return True
 
 

@@ -21,15 +21,15 @@ class Arguments(NamedTuple):
 
 
 def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
-    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit.
+    """JSON values, each as what its annotation says, or as they are where the flow has `validate_parameters=False`.
 
-    A flow of Prefect's converts and checks them itself.
+    A flow of Prefect's converts and checks them itself. Raises ParameterError naming the first that does not fit.
     """
     if is_flow(flow):
         return Arguments((), dict(given))
     function = inspect.unwrap(flow)
     takes = inspect.signature(function).parameters
-    hints = _hints(function)
+    hints = _hints(function) if getattr(flow, "validate_parameters", True) is not False else {}
     _check_names(takes, given)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}

@@ -4,12 +4,13 @@ import contextlib
 import json
 import os
 import traceback
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from reconciler.engine.journal import LINE_BYTES, Journal
-from reconciler.engine.late import FlowTimeout
+from reconciler.engine.late import FlowTimeout, Suspended
 
 _INLINE_BYTES = LINE_BYTES - 4096
 _REPR_CHARACTERS = 2000
@@ -55,6 +56,12 @@ def timed_out(journal: Journal, late: FlowTimeout) -> None:
     """The flow took longer than it may."""
     _say(str(late))
     journal.write("timed_out", seconds=late.seconds)
+
+
+def suspended(journal: Journal, suspension: Suspended) -> None:
+    """The flow gave its process back until it is resumed."""
+    _say(f"suspended{': ' + suspension.reason if suspension.reason else ''}")
+    journal.write("suspended", timeout=suspension.timeout, reason=suspension.reason)
 
 
 def exited(journal: Journal, run_dir: Path, stop: SystemExit, *, limit: int) -> int:
@@ -117,10 +124,24 @@ def _cut(error: BaseException | None, seen: set[int]) -> None:
 
 
 def _users(trace: TracebackType | None) -> TracebackType | None:
-    """The part of a traceback that begins in the user's code; nothing when it never gets there."""
+    """The part of a traceback that begins in the user's code, without our frames; nothing when it never gets there."""
     while trace and not _is_users(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
+    if trace:
+        trace.tb_next = _others(trace.tb_next)
     return trace
+
+
+def _others(trace: TracebackType | None) -> TracebackType | None:
+    """What is not ours: between a flow and its task there are frames that nobody needs to read."""
+    found: list[TracebackType] = []
+    while trace:
+        if not trace.tb_frame.f_code.co_filename.startswith(_OURS[0]):
+            found.append(trace)
+        trace = trace.tb_next
+    for frame, following in zip_longest(found, found[1:]):
+        frame.tb_next = following
+    return found[0] if found else None
 
 
 def _is_users(file: str) -> bool:

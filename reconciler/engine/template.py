@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,14 @@ from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
+from reconciler.engine.run import CANCEL, LOST
+from reconciler.engine.stage import CRASH_NOTE
 
 _REQUEST_BYTES = 64 * 1024
 _TRIM_EVERY_MS = 200
 _REAP_EVERY_MS = 20
+_HOOKS_SECONDS = 30.0
+"""What the on_crashed hooks of a run may take, its flow's import included."""
 _NO_ORDER = 70
 """Exit code recorded when the order cannot be read: EX_SOFTWARE."""
 
@@ -36,6 +41,9 @@ class _Launched:
     run_dir: Path
     order: Order
     pidfd: int
+    lost: tuple[int, os.waitid_result] | None = None
+    """The pid and end of the run in whose place this process calls on_crashed hooks."""
+    until: float = 0.0
 
 
 def serve(fd: int | None, first: list[Path], *, idle: float | None = None) -> tuple[Path, Order] | None:
@@ -72,7 +80,8 @@ class _Template:
                 self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
-                self._reap(pid)
+                if chosen := self._reap(pid):
+                    return chosen
             if self.requests and self.requests.fileno() in ready and (chosen := self._answer(self.requests)):
                 return chosen
         return None
@@ -102,52 +111,82 @@ class _Template:
             if run_dir.is_dir() and marker.bury(run_dir):
                 marker.write_exit(run_dir, code=_NO_ORDER)
             return None
+        return self._fork(run_dir, order)
+
+    def _fork(
+        self, run_dir: Path, order: Order, lost: tuple[int, os.waitid_result] | None = None
+    ) -> tuple[Path, Order] | None:
         pid = os.fork()
         if pid == 0:
             child.settle(run_dir, order)
             return run_dir, order
         pidfd = os.pidfd_open(pid)
         self.poll.register(pidfd, select.POLLIN)
-        self.runs[pid] = _Launched(run_dir, order, pidfd)
+        self.runs[pid] = _Launched(run_dir, order, pidfd, lost, time.monotonic() + _HOOKS_SECONDS if lost else 0.0)
         return None
 
-    def _reap(self, pid: int) -> None:
-        """The run's process has ended: end what is left of it, say how it ended, and only then let its pid go."""
+    def _reap(self, pid: int) -> tuple[Path, Order] | None:
+        """The run's process has ended: end what is left of it, say how it ended, and only then let its pid go.
+
+        A run that was lost and has hooks for that keeps its pid until these are through, in a child that this returns
+        in with what it is to run.
+        """
         run = self.runs.pop(pid)
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):  # the directory may be gone, or the disk full: then nobody can be told
-            self._record(run, ended)
-        os.waitpid(pid, 0)
         self.poll.unregister(run.pidfd)
         os.close(run.pidfd)
+        if run.lost:
+            os.waitpid(pid, 0)
+            pid, ended = run.lost
+        elif ended and _is_mourned(run.run_dir, ended):
+            return self._fork(run.run_dir, run.order, (pid, ended))
+        with contextlib.suppress(OSError):  # the directory may be gone, or the disk full: then nobody can be told
+            self._record(run, pid, ended)
+        os.waitpid(pid, 0)
         self._sweep()
         notify(run.order.notify, run.order.run)
+        return None
 
     @staticmethod
-    def _record(run: _Launched, ended: os.waitid_result | None) -> None:
+    def _record(run: _Launched, pid: int, ended: os.waitid_result | None) -> None:
         """Write the exit status, unless the process was not the one that won the attempt."""
         trim(run.run_dir / OUTPUT, run.order.output_bytes)
         won = marker.owner(run.run_dir)
-        if ended and (won.pid == ended.si_pid if won else marker.bury(run.run_dir)):
-            if ended.si_code == os.CLD_EXITED:
-                marker.write_exit(run.run_dir, code=ended.si_status)
-            else:
-                marker.write_exit(run.run_dir, signal=ended.si_status)
+        if ended and (won.pid == pid if won else marker.bury(run.run_dir)):
+            marker.write_exit(run.run_dir, **_status(ended))
 
     def _look_after(self) -> None:
         for run in self.runs.values():
             trim(run.run_dir / OUTPUT, run.order.output_bytes)
+            if run.lost and time.monotonic() > run.until:
+                signal.pidfd_send_signal(run.pidfd, signal.SIGKILL)
         if self.strays:
             self._sweep()
 
     def _sweep(self) -> None:
         """Kill the orphans that came to us: a live run keeps its own, so these are of runs that have ended."""
-        strays = [pid for pid in children() if pid not in self.runs]
+        kept = {run.lost[0] for run in self.runs.values() if run.lost}
+        strays = [pid for pid in children() if pid not in self.runs and pid not in kept]
         for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         self.strays = bool(strays)
+
+
+def _status(ended: os.waitid_result) -> dict[str, int | None]:
+    by_exit = ended.si_code == os.CLD_EXITED
+    return {"code": ended.si_status if by_exit else None, "signal": None if by_exit else ended.si_status}
+
+
+def _is_mourned(run_dir: Path, ended: os.waitid_result) -> bool:
+    """Whether the process was lost, not cancelled, before it told an outcome, and its flow has hooks for that."""
+    if not (run_dir / CRASH_NOTE).exists() or (run_dir / CANCEL).exists():
+        return False
+    with contextlib.suppress(OSError):
+        (run_dir / LOST).write_text(json.dumps(_status(ended)))
+        return True
+    return False

@@ -9,7 +9,7 @@ a deployment's name or a run's id. Digests name payloads that lie beside the cha
     pool         PoolCreated  PoolUpdated  PoolPruned
     deployment   DeploymentCreated  DeploymentUpdated  DeploymentMoved  DeploymentPruned
                  DeploymentSuspended  DeploymentResumed  SlotsSkipped  SlotsMissed  BackfillRequested
-    run          RunCreated  RunMoved
+    run          RunCreated  RunMoved  RunResumed
 
 Every durable state of a run after its creation is one `RunMoved`; its event type reads `Run<State>` (`RunCompleted`).
 """
@@ -349,12 +349,25 @@ class RunMoved(Fact):
     who: str = ""
     detail: Mapping[str, Json] = field(default_factory=dict)
     """What the state proves. Running: pid, started, boot, commit, tree, interpreter, flow_version, steps, name.
-    Completed: result (digest). Failed, TimedOut, Crashed: error (digest), exit."""
+    retries, retry_delays, retry_jitter. Paused: pauses, how often the attempt has paused. AwaitingRetry: unlaunched,
+    where the attempt never began. Completed: result (digest). Failed, TimedOut, Crashed: error (digest), exit."""
 
     @property
     def type(self) -> str:
         """`RunCompleted` and so on."""
         return f"Run{self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Fact):
+    """An operator let a paused or suspended run go on: the one is told so, the other waits for a slot."""
+
+    SUBJECT: ClassVar[str] = "run"
+
+    run: str
+    attempt: int
+    reason: str
+    who: str
 
 
 @dataclass(frozen=True, slots=True)

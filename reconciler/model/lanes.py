@@ -4,6 +4,7 @@ No decision is made here: core/admit says which deployments are full, and looks 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Generic, Protocol, TypeVar
@@ -85,7 +86,9 @@ class Pile:
 class Lanes(Generic[R]):
     """Who holds a slot, who waits for one, and who waits for its time."""
 
-    __slots__ = ("fronts", "held", "parked", "pools", "queues", "ripened", "stirred", "times", "turned", "waits")
+    __slots__ = (
+        "fronts", "held", "parked", "pools", "queues", "ripened", "stirred", "takers", "times", "turned", "waits",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, R]] = {}
@@ -105,8 +108,18 @@ class Lanes(Generic[R]):
         """By deployment: who was found to wait for a slot of the deployment itself, out of the others' way."""
         self.stirred: set[str] = set()
         """Deployments of which a run moved, or whose limit changed: of their parked runs some may go on."""
+        self.takers: dict[str, object] = {}
+        """Who takes the runs of a deployment over."""
         self.turned: set[str] = set()
         """Work pools and deployments declared otherwise: who waits there may wait for something else now."""
+
+    def hand_over(self, takers: Mapping[str, object]) -> None:
+        """Who takes the runs of which deployments over, from now on."""
+        if takers != self.takers:
+            for name in takers.keys() | self.takers.keys():
+                if takers.get(name) != self.takers.get(name):
+                    self.turn(name)
+            self.takers = dict(takers)
 
     def file(self, run: R, *, holds: bool, waits: bool, queued: bool) -> None:
         """Put a run where its state belongs; nowhere when it is over."""

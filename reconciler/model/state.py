@@ -36,6 +36,8 @@ FINAL = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED
 """Over."""
 
 
+SCRIPT = "script"
+"""The trigger of a call in a script: begun before it is told, it never asked for a slot."""
 UNKNOWN = "unknown (shallow)"
 """The version where history is cut before the source commit."""
 
@@ -152,12 +154,17 @@ class Run:
     made_for: str = ""
     """Why it exists, where its trigger does not say all."""
     attempt: int = 0
+    resumes: int = 0
+    """Attempts that a resume began: they use up no retry."""
+    unlaunched: int = 0
+    """Attempts that a passing fault kept from beginning: nor do they."""
     reason: str = ""
     until: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     detail: dict[str, Json] = field(default_factory=dict)
-    """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit."""
+    """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit, what it says of its
+    retries; `pauses`, how often it has paused, and `resumed`, the last of these that an operator ended."""
 
     @property
     def final(self) -> bool:
@@ -211,20 +218,25 @@ class Observed:
     """Those of `runs` in AwaitingConcurrencySlot."""
     lanes: Lanes[Run] = field(default_factory=Lanes, compare=False, repr=False)
     """The same runs, filed for core/admit."""
+    suspended: dict[str, Run] = field(default_factory=dict)
+    """Those of `runs` in Suspended."""
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""
-        for group in (self.active, self.queued, self.waiting):
+        for group in (self.active, self.queued, self.waiting, self.suspended):
             group.pop(run.id, None)
+        holds = run.state in ACTIVE and run.trigger != SCRIPT
         waits = run.state is State.AWAITING_CONCURRENCY_SLOT
-        self.lanes.file(run, holds=run.state in ACTIVE, waits=waits, queued=run.state in QUEUED and not waits)
+        self.lanes.file(run, holds=holds, waits=waits, queued=run.state in QUEUED and not waits)
         if run.final:
             self.runs.pop(run.id, None)
             return
         self.runs[run.id] = run
         if run.state is State.AWAITING_CONCURRENCY_SLOT:
             self.waiting[run.id] = run
-        elif run.state in ACTIVE:
+        elif run.state is State.SUSPENDED:
+            self.suspended[run.id] = run
+        elif holds:
             self.active[run.id] = run
         elif run.state in QUEUED:
             self.queued[run.id] = run

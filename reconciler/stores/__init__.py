@@ -76,6 +76,8 @@ class RunFilter:
     """Created at or after."""
     until: datetime | None = None
     """Created before."""
+    origin: str | None = None
+    """Trying this run again."""
 
 
 EVERY_RUN = RunFilter()

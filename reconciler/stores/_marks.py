@@ -1,8 +1,8 @@
 """Which runs match a filter: every run is marked under each of its labels, in the order lists show. Called by sqlite.
 
-A label is all runs, a deployment or a tag. The smallest label that the filter names is walked, newest first, one key
-range for each state; the others are looked up in the same table. So no filter reads rows it does not return, and the
-counts that choose the smallest label are kept in the transaction of their events.
+A label is all runs, a deployment, a tag or the run that is tried again. The smallest label that the filter names is
+walked, newest first, one key range for each state; the others are looked up in the same table. So no filter reads rows
+it does not return, and the counts that choose the smallest label are kept in the transaction of their events.
 """
 
 import sqlite3
@@ -17,6 +17,7 @@ from reconciler.stores._chain import load
 EVERY = "*"
 DEPLOYMENT = "d:"
 TAG = "t:"
+ORIGIN = "o:"
 
 UPSERT = """
 INSERT INTO runs (seq, id, deployment, state, final, created_at, trigger, cause, labels, row)
@@ -46,6 +47,7 @@ Mark = tuple[str, str, str, int]
 def columns(row: Mapping[str, Json]) -> tuple[Json, ...]:
     """A run's row as the table `runs` holds it."""
     labels = [EVERY, DEPLOYMENT + row["deployment"], *sorted({TAG + tag for tag in row["tags"]})]
+    labels += [ORIGIN + row["origin"]] if row.get("origin") else []
     return (
         row["seq"],
         row["id"],
@@ -89,9 +91,10 @@ def write(db: sqlite3.Connection, rows: Iterable[Mapping[str, Json]]) -> None:
 
 def find(db: sqlite3.Connection, where: RunFilter, before_seq: int | None, limit: int) -> list[int]:
     """The `seq` of the runs that match, newest first."""
-    labels = [EVERY] if where.deployment is None and not where.tags else [TAG + tag for tag in where.tags]
-    if where.deployment is not None:
-        labels.append(DEPLOYMENT + where.deployment)
+    labels = [TAG + tag for tag in where.tags]
+    labels += [DEPLOYMENT + where.deployment] if where.deployment is not None else []
+    labels += [ORIGIN + where.origin] if where.origin is not None else []
+    labels = labels or [EVERY]
     sizes = {label: _states(db, label, where.states) for label in labels}
     first, *others = sorted(sizes, key=lambda label: sum(sizes[label].values()))
     since = instant(where.since) if where.since else ""

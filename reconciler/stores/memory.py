@@ -178,6 +178,7 @@ def _matches(row: Mapping[str, Json], where: RunFilter) -> bool:
     return (
         where.deployment in (None, row["deployment"])
         and (not where.states or row["state"] in where.states)
+        and where.origin in (None, row.get("origin"))
         and set(where.tags) <= set(row["tags"])
         and (where.since is None or row["created_at"] >= instant(where.since))
         and (where.until is None or row["created_at"] < instant(where.until))

@@ -224,6 +224,14 @@ def test_runs_are_filtered_and_paged_newest_first(store):
                 assert store.runs(where, before_seq=before and before["seq"], limit=limit) == expected[:limit]
 
 
+def test_runs_that_try_another_again(store):
+    tell(store, created(1), *(created(n, origin=run_id(1), trigger="retry", cause=str(n)) for n in (2, 3)), created(4))
+    tell(store, moved(2, "Failed"))
+    assert [row["id"] for row in store.runs(RunFilter(origin=run_id(1)))] == [run_id(3), run_id(2)]
+    assert [row["id"] for row in store.runs(RunFilter(origin=run_id(1), states=("Failed",)))] == [run_id(2)]
+    assert store.runs(RunFilter(origin=run_id(4))) == []
+
+
 def test_a_page_before_a_seq_that_is_no_run_begins_below_it(store):
     tell(store, LOST, created(1), LOST, created(2))
     assert [row["seq"] for row in store.runs(before_seq=4)] == [2]

@@ -20,7 +20,7 @@ VERBS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.starts
 READING = {"plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
 READING |= {"backfill", "pools", "gc", "backup", "explain"}
 HEAVY = {"dulwich", "pydantic", "yaml", "jsonschema", "croniter", "dateutil", "watchfiles"}
-PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume".split()
+PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume retry".split()
 PROMISED += "events slots schema verify pools gc backup completion backfill explain".split()
 
 
@@ -80,7 +80,18 @@ def path(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "words",
-    ["runs", "events", "logs x", "show x", "run a/b", "cancel x", "status", "suspend a/b --reason x"],
+    [
+        "runs",
+        "events",
+        "logs x",
+        "show x",
+        "run a/b",
+        "cancel x",
+        "retry x",
+        "resume x",
+        "status",
+        "suspend a/b --reason x",
+    ],
 )
 def test_what_reads_the_log_or_asks_the_daemon_imports_nothing_heavy(path, words):
     found = {name.partition(".")[0] for name in loaded("-C", str(path), *words.split())}

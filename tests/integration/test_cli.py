@@ -127,7 +127,7 @@ def test_runs_are_newest_first_with_the_documented_keys(path, done, failed):
         list(row)
         == (
             "id name deployment state reason version source_commit generation attempt due created_at started_at "
-            "finished_at parameters trigger tags"
+            "finished_at parameters trigger tags waiting"
         ).split()
     )
     assert (row["parameters"], row["tags"], row["trigger"]) == ({"name": "42", "n": 3}, ["a", "b", "x"], "manual")
@@ -165,7 +165,10 @@ def test_show_of_a_waiting_run_says_why_since_and_what_next(path, slow):
     run = until(lambda: (r := answer(path, "show", second))["state"] == "AwaitingConcurrencySlot" and r)
     assert run["reason"] == "deployment slow/slow is full (1 of 1)"
     assert run["since"]
-    assert run["next"] == "it starts when that slot is free"
+    assert run["next"] == f"it starts when that slot is free: held by run {slow}"
+    assert run["waiting"] == {key: run[key] for key in ("reason", "since", "until", "next")}
+    listed = command(path, "runs", "slow/slow", "--state", "AwaitingConcurrencySlot").stdout.splitlines()
+    assert (listed[0].split()[-1], listed[1].endswith(run["next"])) == ("NEXT", True)
     assert command(path, "cancel", second, "--reason", "not needed").stdout == f"{second} Cancelled\n"
     assert answer(path, "show", second)["reason"] == "not needed"
 

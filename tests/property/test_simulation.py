@@ -46,7 +46,7 @@ def test_the_histories_reach_what_they_are_meant_to():
         RevisionApplied RevisionRefused RevisionConfirmed SourceLost SourceFound DeploymentCreated DeploymentUpdated
         DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
-        RunTimedOut RunCrashed RunCancelled
+        RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed
     """.split()
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.arguments import merge, parse_option
+from reconciler.core.arguments import merge, parse_option, parse_variable
 from reconciler.model.errors import InvalidRequestError
 
 SCHEMA = {
@@ -90,3 +90,24 @@ def test_a_value_that_cannot_be_read_says_what_would_be_right(text, says):
     with pytest.raises(InvalidRequestError, match=says) as raised:
         parse_option(text, SCHEMA)
     assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('env={"A": "b"}', ("env", {"A": "b"})),
+        ("image=python:3.12", ("image", "python:3.12")),
+        ("n=3", ("n", 3)),
+        ("x=", ("x", "")),
+        ("q=NaN", ("q", "NaN")),
+    ],
+)
+def test_a_job_variable_is_json_or_text(text, read):
+    assert parse_variable(text) == read
+
+
+@pytest.mark.parametrize("text", ["s3cret", "=s3cret", " =s3cret"])
+def test_a_job_variable_without_a_name_is_not_repeated(text):
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_variable(text)
+    assert "s3cret" not in str(caught.value)

@@ -4,9 +4,9 @@ import pytest
 from helpers_facts import NOW, a_deployment, a_run, a_scheduled, later, observed_of
 
 from reconciler.core import commands
-from reconciler.core.commands import RunRequest
+from reconciler.core.commands import Again, RunRequest
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
-from reconciler.model.ids import run_id
+from reconciler.model.ids import instant, run_id
 from reconciler.model.plan import Source, SourceKind
 from reconciler.model.state import ACTIVE, FINAL, QUEUED, Hold, State
 
@@ -46,8 +46,9 @@ def test_without_a_source_commit_there_is_no_run():
         lambda o: commands.suspend(o, "no/one", NOW, "ada", "why"),
         lambda o: commands.resume(o, "no/one", NOW, "ada", "why"),
         lambda _: commands.cancel(None, "f00", "ada", ""),
+        lambda _: commands.resume_run(None, "f00", "ada", ""),
     ],
-    ids=["run", "suspend", "resume", "cancel"],
+    ids=["run", "suspend", "resume", "cancel", "resume a run"],
 )
 def test_nothing_of_that_name(ask):
     with pytest.raises(NotFoundError, match="there is no"):
@@ -66,6 +67,76 @@ def test_cancel_twice_is_nothing_and_of_what_is_over_a_conflict():
     for state in FINAL:
         with pytest.raises(ConflictError, match="is over"):
             commands.cancel(a_run(state=state), "f00", "ada", "")
+
+
+def test_cancelling_says_when_its_grace_ends():
+    (fact,) = commands.cancel(a_run(state=State.RUNNING), "f00", "ada", "", later(30))
+    assert fact.until == instant(later(30))
+    assert commands.cancel(a_run(state=State.SUSPENDED), "f00", "ada", "", later(30))[0].until is None
+
+
+def test_a_run_of_its_own_labels_and_variables():
+    request = RunRequest("etl/nightly", "p" * 64, "key", later(60), "mine", (), {"team": "data"}, "v" * 64)
+    _, (fact,) = commands.run(observed_of(a_deployment()), request, "ada")
+    assert (fact.labels, fact.variables, fact.name, fact.due) == (
+        {"team": "data"},
+        "v" * 64,
+        "mine",
+        instant(later(60)),
+    )
+
+
+OVER = a_run(state=State.FAILED, parameters="p" * 64, variables="v" * 64, labels={"a": 1}, tags=("t",), attempt=3,
+             retries=2, origin="0" * 16, deployment="etl/nightly")  # fmt: skip
+
+
+def test_retry_is_a_new_run_as_the_old_one_was():
+    ident, (fact,) = commands.retry(observed_of(), Again(OVER, "k", latest=False, reason="fixed"), later(9), "ada")
+    assert (fact.run, fact.trigger, fact.origin, fact.reason) == (ident, "retry", OVER.id, "fixed")
+    assert (fact.who, fact.due) == ("ada", instant(later(9)))
+    assert ident != OVER.id
+    for same in "spec source_commit version generation parameters variables labels tags pool queue retries".split():
+        assert getattr(fact, same) == getattr(OVER, same)
+
+
+def test_retry_with_the_latest_is_of_the_deployment_as_it_is_now():
+    observed = observed_of(a_deployment(digest="n" * 64, generation=7, tags=("new",), retries=5))
+    _, (fact,) = commands.retry(observed, Again(OVER, "k", latest=True), NOW, "ada")
+    assert (fact.spec, fact.generation, fact.source_commit, fact.retries) == ("n" * 64, 7, "w" * 40, 5)
+    assert (fact.parameters, fact.variables, fact.tags, fact.origin) == ("p" * 64, "v" * 64, ("new", "t"), OVER.id)
+    with pytest.raises(NotFoundError, match="there is no deployment"):
+        commands.retry(observed_of(), Again(OVER, "k", latest=True), NOW, "ada")
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - FINAL))
+def test_what_is_not_over_is_not_tried_again(state: State):
+    with pytest.raises(ConflictError, match="is not over"):
+        commands.retry(observed_of(a_deployment()), Again(a_run(state=state), "k", latest=False), NOW, "ada")
+
+
+def test_a_key_of_a_retry_is_no_key_of_a_run():
+    one, two = (Again(a_run(n, state=State.FAILED), "key", latest=False) for n in (1, 2))
+    assert len({"key", one.cause, two.cause}) == 3
+
+
+def test_resume_of_a_paused_run_is_told_once_for_each_pause():
+    run = a_run(state=State.PAUSED, attempt=1, detail={"pauses": 2, "resumed": 1})
+    (fact,) = commands.resume_run(run, run.id, "ada", "looks fine")
+    assert (fact.type, fact.reason, fact.who, fact.attempt) == ("RunResumed", "resumed by ada: looks fine", "ada", 1)
+    run.detail["resumed"] = 2
+    assert commands.resume_run(run, run.id, "ada", "") == []
+
+
+def test_resume_of_a_suspended_run_waits_for_a_slot():
+    told, moved = commands.resume_run(a_run(state=State.SUSPENDED, attempt=1), "f00", "ada", "")
+    assert (told.type, moved.type, moved.attempt) == ("RunResumed", "RunAwaitingConcurrencySlot", 1)
+    assert told.reason == moved.reason == "resumed by ada"
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.PAUSED, State.SUSPENDED}))
+def test_nothing_else_is_resumed(state: State):
+    with pytest.raises(ConflictError, match=f"neither paused nor suspended: {state}"):
+        commands.resume_run(a_run(state=state), "f00", "ada", "")
 
 
 def test_suspend_cancels_scheduled_runs_that_wait():

@@ -39,5 +39,9 @@ def test_an_active_run_can_be_cancelled(state: State):
     assert allowed(state, S.CANCELLING)
 
 
-def test_cancelling_never_ends_well():
-    assert MOVES[S.CANCELLING] == {S.CANCELLED, S.CRASHED}
+def test_cancelling_ends_cancelled_but_for_what_had_completed():
+    assert MOVES[S.CANCELLING] == {S.CANCELLED, S.COMPLETED}
+
+
+def test_a_suspended_run_comes_back_through_admission_only():
+    assert MOVES[S.SUSPENDED] == {S.AWAITING_CONCURRENCY_SLOT, S.CANCELLED, S.FAILED}

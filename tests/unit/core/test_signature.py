@@ -211,7 +211,7 @@ def test_every_literal_argument_is_read():
     found = facts('''
         from reconciler import flow
         @flow(name="nightly load", description="D", version="v1", retries=3, retry_delay_seconds=[1, 2.5],
-              timeout_seconds=60, log_prints=True, flow_run_name="run-{n}")
+              retry_jitter_factor=0.5, timeout_seconds=60, log_prints=True, flow_run_name="run-{n}")
         async def f(n: int):
             """Not this."""
         ''')
@@ -222,6 +222,7 @@ def test_every_literal_argument_is_read():
         "version": "v1",
         "retries": 3,
         "retry_delay_seconds": [1, 2.5],
+        "retry_jitter_factor": 0.5,
         "timeout_seconds": 60,
         "log_prints": True,
         "flow_run_name": "run-{n}",
@@ -235,9 +236,36 @@ def test_every_literal_argument_is_read():
 
 
 @pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        ("exponential_backoff(backoff_factor=10)", [10, 20, 40]),
+        ("exponential_backoff(0.5)", [0.5, 1.0, 2.0]),
+        ("reconciler.exponential_backoff(1)", [1, 2, 4]),
+        ("prefect.tasks.exponential_backoff(backoff_factor=1e300)", [366 * 86_400.0] * 3),
+        ("exponential_backoff(backoff_factor=FACTOR)", None),
+        ("exponential_backoff(-1)", None),
+        ("mine(1)", None),
+    ],
+)
+def test_an_exponential_backoff_is_a_list(delay, seconds):
+    found = facts(f"""
+        import prefect.tasks, reconciler
+        from reconciler import exponential_backoff, flow
+        @flow(retry_delay_seconds={delay}, retries=3)
+        def f(): ...
+        """)
+    assert found.retry_delay_seconds == seconds
+    assert [f"`{delay}` counts as 0 for runs whose process is lost" in note for note in found.notes] == (
+        [] if seconds else [True]
+    )
+
+
+@pytest.mark.parametrize(
     ("argument", "name"),
     [
         ("name=NAME", "name"),
+        ("retries=SETTINGS.n", "retries"),
+        ("retry_jitter_factor=-0.5", "retry_jitter_factor"),
         ("name=''", "name"),
         ("version=1.0", "version"),
         ("retries=True", "retries"),

@@ -29,6 +29,7 @@ def unresolvable(a: "OnlyForCheckers", b: "int" = 1):  # noqa: F821
         (starred, {"more": 1}, ((), 1, {"more": 1})),
         (unresolvable, {"a": "x", "b": 2}, ("x", 2)),
         (flow(positional), {"a": 1}, (1, 2, None)),
+        (flow(validate_parameters=False)(positional), {"a": 1, "c": "2026-01-02"}, (1, 2, "2026-01-02")),
         (lambda: 0, {}, 0),
     ],
 )

@@ -30,7 +30,15 @@ def run_id(number: int) -> str:
 
 
 def created(
-    number: int, *, deployment="etl/nightly", tags=(), trigger="schedule", cause="0 9 * * *", schedule="", due=NOW
+    number: int,
+    *,
+    deployment="etl/nightly",
+    tags=(),
+    trigger="schedule",
+    cause="0 9 * * *",
+    schedule="",
+    due=NOW,
+    origin="",
 ) -> RunCreated:
     return RunCreated(
         run=run_id(number),
@@ -44,6 +52,7 @@ def created(
         version="v1",
         generation=1,
         tags=tags,
+        origin=origin,
     )
 
 
@@ -100,6 +109,7 @@ def _new(event: Event) -> dict:
         "schedule": event.data.get("schedule", ""),
         "trigger": event.data["trigger"],
         "cause": event.data["cause"],
+        "origin": event.data.get("origin", ""),
     }
 
 

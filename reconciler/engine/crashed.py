@@ -1,0 +1,41 @@
+"""Calls the on_crashed hooks of a run whose process was lost, in a process of their own. Called by run.py.
+
+The template starts it in the place of the run, which has the attempt: it loads the flow from the run's working copy.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from reconciler.engine import hooks, load, order, stage
+from reconciler.engine.context import FlowRun, Frame, begin
+from reconciler.engine.run import LOST
+from reconciler.engine.stage import CRASH_NOTE
+from reconciler.engine.states import State
+
+
+def main(run_dir: Path) -> int:
+    """Call the hooks once, whoever asks; what they and the flow's module print goes to the run's output."""
+    mine = run_dir / f".{CRASH_NOTE}.{os.getpid()}"
+    try:
+        (run_dir / CRASH_NOTE).rename(mine)
+    except OSError:
+        return 0
+    note, how = json.loads(mine.read_bytes()), json.loads((run_dir / LOST).read_bytes())
+    todo = order.load(run_dir)
+    base = Path(note["directory"])
+    os.chdir(base)
+    loaded = load.load(todo.entrypoint, base / (todo.path or ""))
+    flow = stage.ours(loaded.flow)
+    run = stage.run_of(run_dir, todo, None, note["commit"], note["tree"])
+    of = FlowRun(run.id, note["name"], loaded.name, todo.parameters, todo.tags, todo.deployment, todo.attempt)
+    frame = Frame(run, flow, of)
+    begin(frame)
+    hooks.call(frame, State("CRASHED", "Crashed", _said(how)))
+    return 0
+
+
+def _said(how: dict[str, Any]) -> str:
+    end = f"by signal {how['signal']}" if how.get("signal") else f"with exit code {how.get('code')}"
+    return f"the process ended {end} before it said how the run went"
