@@ -76,7 +76,8 @@ def test_a_rest_is_shown_before_it_is_told_and_both_reasons_are_shown(repo):
     (told,) = events(repo.path, "SlotsSkipped", subject="f/rest")
     assert (told["data"]["reason"], told["data"]["count"]) == ("paused in git", 12)
     row = status(repo.path)["f/rest"]
-    assert (row["health"], row["paused"], row["suspended"]) == ("Suspended", True, True)
+    shown = ask(repo.path, "show", "f/rest")
+    assert (row["health"], shown["paused"], shown["suspended"]["reason"]) == ("Suspended", True, "the move")
     assert "the move" in row["reason"]
     assert "paused in specs/a.yaml too" in row["reason"]
     assert {s["fate"] for s in ask(repo.path, "slots", "f/rest", "--past", "--count", "10")} == {"skipped"}
@@ -115,8 +116,8 @@ def test_only_what_failed_runs_again_if_that_is_asked_for(repo):
 
 
 def test_a_suspended_deployment_is_backfilled_all_the_same(repo):
-    if not status(repo.path)["f/rest"]["suspended"]:
-        command(repo.path, "suspend", "f/rest", "--reason", "the move")
+    if status(repo.path)["f/rest"]["health"] != "Suspended":
+        assert command(repo.path, "suspend", "f/rest", "--reason", "the move").returncode == 0
     assert backfill(repo, "rest")["created"] == 5
     until(lambda: [r["state"] for r in ask(repo.path, "runs", "f/rest")] == ["Completed"] * 5)
     assert ask(repo.path, "verify")["problems"] == []
