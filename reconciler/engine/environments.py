@@ -174,6 +174,7 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
     _say(f"installing {names} into a new environment, {folder.name}")
     for left in ("ready", "failed"):
         (folder / left).unlink(missing_ok=True)
+    (folder / "used").touch()  # what is left of a build that fails goes by its age too
     shutil.rmtree(environment.venv, ignore_errors=True)
     began = time.monotonic()
     try:
