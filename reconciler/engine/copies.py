@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import fetch
 from reconciler.model.errors import StepError
 
 Manifest = dict[str, Any]
@@ -60,7 +59,9 @@ def _one(folder: str | None, target: Path, inputs: Mapping[str, Any], python: st
         return manifest
     if python and python != sys.executable:
         place = {"git_dir": inputs["git_dir"], "target": str(target)}
-        return fetch.ask(python, {**place, "commit": commit, "directories": directories})
+        fetch = importlib.import_module("reconciler.engine.fetch")
+        found: Manifest = fetch.ask(python, {**place, "commit": commit, "directories": directories})
+        return found
     return from_git(Path(inputs["git_dir"]), commit, target, directories)
 
 

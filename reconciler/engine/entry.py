@@ -16,7 +16,7 @@ ROOT = str(Path(__file__).absolute().parents[2])
 if __name__ == "__main__":
     known = ROOT in sys.path
     sys.path.insert(0, ROOT)
-    from reconciler.engine import child, copies, fetch, run, template
+    from reconciler.engine import child, run, template
 
     del sys.path[0]
     if not known:
@@ -28,6 +28,8 @@ if __name__ == "__main__":
     if mode == "continue":
         run.leave(run.go_on(Path(rest[0]), int(rest[1])))
     if mode == "fetch":
+        from reconciler.engine import copies, fetch
+
         run.leave(fetch.answer(copies.from_git))
     os.setsid()
     os.closerange(3 if mode == "once" else 4, os.sysconf("SC_OPEN_MAX"))

@@ -14,6 +14,7 @@ Called by the pull for `pip_install_requirements`, and by pools for a run that w
 
 import fcntl
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -25,7 +26,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.engine import installer
 from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
@@ -174,9 +174,12 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
     _say(f"installing {names} into a new environment, {folder.name}")
     for left in ("ready", "failed"):
         (folder / left).unlink(missing_ok=True)
+    (folder / "used").touch()  # what is left of a build that fails goes by its age too
     shutil.rmtree(environment.venv, ignore_errors=True)
     began = time.monotonic()
     try:
+        # Loaded to build only: no other run needs to start processes.
+        installer = importlib.import_module("reconciler.engine.installer")
         name = installer.build(environment.venv, wanted, stream=stream, lock=lock)
         seconds = round(time.monotonic() - began, 3)
         os.sync()  # what `ready` says must hold after a power cut too
