@@ -146,9 +146,8 @@ def known(run: Run | None, given: str) -> Run:
     return run
 
 
-def resume_run(found: Run | None, given: str, who: str, reason: str) -> list[Fact]:
+def resume_run(run: Run, who: str, reason: str) -> list[Fact]:
     """Let a paused run go on, or a suspended one begin its next attempt; nothing for one that was told already."""
-    run = known(found, given)
     said = f"resumed by {who}{f': {reason}' if reason else ''}"
     told = RunResumed(run=run.id, attempt=run.attempt, reason=said, who=who)
     if run.state is State.PAUSED:

@@ -352,7 +352,7 @@ class Loop:
             elif event.type == "RunCancelling":
                 self._supervisor.stop(event.subject)
             elif event.type == "RunResumed":
-                self._resume(self.ledger.observed.runs.get(event.subject))
+                self.let_go_on(self.ledger.observed.runs.get(event.subject))
             elif event.type in RESTS:
                 self._supervisor.rest(event.subject)
             elif event.type in ENDED:
@@ -370,7 +370,7 @@ class Loop:
         what = Launch(self.payloads.spec(run.spec), value(run.parameters), kind, base, value(run.variables))
         self._supervisor.launch(run, what)
 
-    def _resume(self, run: Run | None) -> None:
+    def let_go_on(self, run: Run | None) -> None:
         """Tell a paused run, again should the word have been lost, that an operator let it go on."""
         if run is not None and run.state is State.PAUSED and run.detail.get("resumed") == run.detail["pauses"]:
             self._supervisor.resume(run.id, run.detail["pauses"])
@@ -383,7 +383,7 @@ class Loop:
                 self._launch(run)
             if run.state is State.CANCELLING:
                 self._supervisor.stop(run.id)
-            self._resume(run)
+            self.let_go_on(run)
 
     # --- what requests look up -----------------------------------------------------------------------------------
 

@@ -163,8 +163,11 @@ def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
     run, reason = _text(args, "run"), str(args.get("reason") or "")
 
     def decide(loop: Loop, _now: datetime) -> Decided:
-        found = loop.find_run(run)
-        return {"run": found.id if found else run}, commands.resume_run(found, run, who, reason)
+        found = commands.known(loop.find_run(run), run)
+        facts = commands.resume_run(found, who, reason)
+        if not facts:
+            loop.let_go_on(found)  # it is recorded; should the word have been lost, it is given again
+        return {"run": found.id}, facts
 
     return decide
 

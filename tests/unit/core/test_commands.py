@@ -46,9 +46,9 @@ def test_without_a_source_commit_there_is_no_run():
         lambda o: commands.suspend(o, "no/one", NOW, "ada", "why"),
         lambda o: commands.resume(o, "no/one", NOW, "ada", "why"),
         lambda _: commands.cancel(None, "f00", "ada", ""),
-        lambda _: commands.resume_run(None, "f00", "ada", ""),
+        lambda _: commands.known(None, "f00"),
     ],
-    ids=["run", "suspend", "resume", "cancel", "resume a run"],
+    ids=["run", "suspend", "resume", "cancel", "any run"],
 )
 def test_nothing_of_that_name(ask):
     with pytest.raises(NotFoundError, match="there is no"):
@@ -121,14 +121,14 @@ def test_a_key_of_a_retry_is_no_key_of_a_run():
 
 def test_resume_of_a_paused_run_is_told_once_for_each_pause():
     run = a_run(state=State.PAUSED, attempt=1, detail={"pauses": 2, "resumed": 1})
-    (fact,) = commands.resume_run(run, run.id, "ada", "looks fine")
+    (fact,) = commands.resume_run(run, "ada", "looks fine")
     assert (fact.type, fact.reason, fact.who, fact.attempt) == ("RunResumed", "resumed by ada: looks fine", "ada", 1)
     run.detail["resumed"] = 2
-    assert commands.resume_run(run, run.id, "ada", "") == []
+    assert commands.resume_run(run, "ada", "") == []
 
 
 def test_resume_of_a_suspended_run_waits_for_a_slot():
-    told, moved = commands.resume_run(a_run(state=State.SUSPENDED, attempt=1), "f00", "ada", "")
+    told, moved = commands.resume_run(a_run(state=State.SUSPENDED, attempt=1), "ada", "")
     assert (told.type, moved.type, moved.attempt) == ("RunResumed", "RunAwaitingConcurrencySlot", 1)
     assert told.reason == moved.reason == "resumed by ada"
 
@@ -136,7 +136,7 @@ def test_resume_of_a_suspended_run_waits_for_a_slot():
 @pytest.mark.parametrize("state", sorted(set(State) - {State.PAUSED, State.SUSPENDED}))
 def test_nothing_else_is_resumed(state: State):
     with pytest.raises(ConflictError, match=f"neither paused nor suspended: {state}"):
-        commands.resume_run(a_run(state=state), "f00", "ada", "")
+        commands.resume_run(a_run(state=state), "ada", "")
 
 
 def test_suspend_cancels_scheduled_runs_that_wait():
