@@ -22,18 +22,26 @@ def main(run_dir: Path) -> int:
         (run_dir / CRASH_NOTE).rename(mine)
     except OSError:
         return 0
-    note, how = json.loads(mine.read_bytes()), json.loads((run_dir / LOST).read_bytes())
-    todo = order.load(run_dir)
-    base = Path(note["directory"])
-    os.chdir(base)
-    loaded = load.load(todo.entrypoint, base / (todo.path or ""))
-    flow = stage.ours(loaded.flow)
-    run = stage.run_of(run_dir, todo, None, note["commit"], note["tree"])
-    of = FlowRun(run.id, note["name"], loaded.name, todo.parameters, todo.tags, todo.deployment, todo.attempt)
-    frame = Frame(run, flow, of)
-    begin(frame)
+    try:
+        note, how = json.loads(mine.read_bytes()), json.loads((run_dir / LOST).read_bytes())
+        frame = _frame(run_dir, note)
+    except Exception as error:  # noqa: BLE001 - importing the flow runs the user's code
+        print(f"the on_crashed hooks were not called: {type(error).__name__}: {error}")  # noqa: T201
+        return 1
     hooks.call(frame, State("CRASHED", "Crashed", _said(how)))
     return 0
+
+
+def _frame(run_dir: Path, note: dict[str, Any]) -> Frame:
+    """The run as it was, its flow loaded anew."""
+    todo, base = order.load(run_dir), Path(note["directory"])
+    os.chdir(base)
+    loaded = load.load(todo.entrypoint, base / (todo.path or ""))
+    run = stage.run_of(run_dir, todo, None, note["commit"], note["tree"])
+    of = FlowRun(run.id, note["name"], loaded.name, todo.parameters, todo.tags, todo.deployment, todo.attempt)
+    frame = Frame(run, stage.ours(loaded.flow), of)
+    begin(frame)
+    return frame
 
 
 def _said(how: dict[str, Any]) -> str:
