@@ -3,12 +3,15 @@
 The template starts it in the place of the run, which has the attempt: it loads the flow from the run's working copy.
 """
 
+import contextlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from reconciler.engine import hooks, load, order, stage
+from reconciler.engine.child import ENTRY
 from reconciler.engine.context import FlowRun, Frame, begin
 from reconciler.engine.run import LOST
 from reconciler.engine.stage import CRASH_NOTE
@@ -17,6 +20,7 @@ from reconciler.engine.states import State
 
 def main(run_dir: Path) -> int:
     """Call the hooks once, whoever asks; what they and the flow's module print goes to the run's output."""
+    _in_its_own_python(run_dir / CRASH_NOTE, run_dir)
     mine = run_dir / f".{CRASH_NOTE}.{os.getpid()}"
     try:
         (run_dir / CRASH_NOTE).rename(mine)
@@ -30,6 +34,16 @@ def main(run_dir: Path) -> int:
         return 1
     hooks.call(frame, State("CRASHED", "Crashed", _said(how)))
     return 0
+
+
+def _in_its_own_python(note: Path, run_dir: Path) -> None:
+    """Begin anew with the interpreter that the run had, where that is another; does not return then."""
+    with contextlib.suppress(OSError, ValueError):
+        told = json.loads(note.read_bytes())
+        python = told.pop("python", sys.executable)
+        if python != sys.executable:
+            note.write_text(json.dumps(told))  # without it: this is done once
+            os.execve(python, [python, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
 
 
 def _frame(run_dir: Path, note: dict[str, Any]) -> Frame:

@@ -368,6 +368,14 @@ def test_a_timeline_has_an_end(pool, tmp_path):
     assert (done / "journal.jsonl").stat().st_size < 2.1 * (1 << 20)
 
 
+def test_tasks_without_async_code_load_no_event_loop(pool, tmp_path):
+    flow = (
+        "import sys\nfrom reconciler import flow, task, pause_flow_run\n@task(retries=1)\ndef one():\n    return 1\n"
+        "@flow(on_completion=[lambda *_: print('asyncio' in sys.modules)])\ndef main():\n    one.submit(); one()\n"
+    )
+    assert said(run(pool, make_run(tmp_path, flow))) == ["False"]
+
+
 OTHERS = sorted(Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python3"))
 
 
@@ -378,3 +386,20 @@ def test_another_python_runs_it_by_path(tmp_path, python):
         subprocess.run([python, "-P", child.ENTRY, "once", run_dir], stdout=log, stderr=log, check=True, timeout=60)
     assert last(run_dir)["result"] == 12
     assert len(timeline(run_dir, 1).entries) == 9
+
+
+@pytest.mark.skipif(not OTHERS, reason="needs another Python")
+def test_hooks_of_a_lost_run_are_called_by_the_python_it_had(pool, tmp_path):
+    flow = (
+        "import sys, time\nfrom pathlib import Path\nfrom reconciler import flow\n"
+        "@flow(on_crashed=[lambda *_: print(sys.executable)])\n"
+        "def main():\n    (Path(__file__).parent / 'ready').touch(); time.sleep(60)\n"
+    )
+    run_dir = make_run(tmp_path, flow)
+    pool.launch(run_dir)
+    wait_until((tmp_path / f"source-{run_dir.parent.name}-1" / "ready").exists, "the flow")
+    note = run_dir / "on_crashed"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "python": str(OTHERS[0])}))
+    pool.kill(run_dir, signal.SIGKILL)
+    assert said(over(pool, run_dir)) == [str(OTHERS[0])]
+    assert pool.exit_status(run_dir) == {"code": None, "signal": signal.SIGKILL}
