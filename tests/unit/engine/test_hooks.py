@@ -9,6 +9,7 @@ from reconciler import flow, task
 
 
 def test_hooks_are_called_in_order_and_one_that_raises_is_logged(caplog):
+    caplog.set_level(logging.INFO, "reconciler")
     told = []
 
     def breaks(a_flow, flow_run, state):
