@@ -322,7 +322,7 @@ class Simulation:
                 self.loop = Loop(
                     Ledger(self.world.store), self.supervisor, self.world.clock, POLICY, PLACES, SimpleQueue()
                 )
-                self.loop.adopt()
+                self.loop.acts.adopt(self.loop.ledger.observed)
             except (Crash, StoreError):
                 continue
             break

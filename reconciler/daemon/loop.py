@@ -15,21 +15,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import plugins, pools
-from reconciler.core import admit, agenda, due, job_variables, pinned, plan, report, rows, suspension
+from reconciler.core import admit, agenda, due, pinned, plan, report, rows, suspension
 from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
-from reconciler.core.script import TRIGGER
+from reconciler.daemon.acts import Acts
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
-from reconciler.model.events import Event, Fact, SourceFound, SourceLost
+from reconciler.model.events import Fact, SourceFound, SourceLost
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Action, Json, Plan
-from reconciler.model.state import ACTIVE, FINAL, Run, State
+from reconciler.model.state import Run
 
 log = logging.getLogger("reconciler")
 
@@ -72,7 +71,7 @@ class Loop:
         self.ledger = ledger
         self.payloads = Payloads(ledger.store)
         self.inbox = inbox
-        self._supervisor = supervisor
+        self.acts = Acts(supervisor, self.payloads, inbox.put)
         self._clock = clock
         self._policy = policy
         self._host = Host(places, frozenset(plugins.words(pools)))
@@ -169,7 +168,7 @@ class Loop:
             _tell(self._told.pop(0))
         for answer, value in answers:
             answer.set_result(value)
-        self._act(events)
+        self.acts.carry_out(events, self.ledger.observed)
         return not (self._stopping or (self.once and self._looked and not self.ledger.observed.runs))
 
     def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
@@ -182,7 +181,7 @@ class Loop:
                 if not message.answer.done():
                     message.answer.set_exception(error)
             elif isinstance(message, Report):
-                self._supervisor.again(message.run)
+                self.acts.again(message.run)
             elif not isinstance(message, Stop):
                 self._unheard.append(message)
 
@@ -342,49 +341,6 @@ class Loop:
         facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
         self.stage(facts, now)
 
-    def _act(self, events: list[Event]) -> None:
-        """Carry out what is durable now; each act is safe to ask twice."""
-        for event in events:
-            if event.type == "RunCreated":
-                self._supervisor.expect(event.subject, event.data.get("source_commit"))
-            elif event.type == "RunPending":
-                self._launch(self.ledger.observed.runs[event.subject])
-            elif event.type == "RunCancelling":
-                self._supervisor.stop(event.subject)
-            elif event.type == "RunResumed":
-                self.let_go_on(self.ledger.observed.runs.get(event.subject))
-            elif event.type in RESTS:
-                self._supervisor.rest(event.subject)
-            elif event.type in ENDED:
-                self._supervisor.forget(event.subject)
-
-    def _launch(self, run: Run) -> None:
-        kind = run.detail.get("pool_type") or run.pool  # as it was when it took its slot
-        kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else kind
-        base = job_variables.defaults(self.ledger.observed.pools.get(run.pool) or {})
-        if not all(map(self.payloads.has, (run.spec, run.parameters, run.variables))):
-            gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
-            self.inbox.put(Report(run.id, run.attempt, (), gone, None, dead=True))
-            return
-        value = self.payloads.value
-        what = Launch(self.payloads.spec(run.spec), value(run.parameters), kind, base, value(run.variables))
-        self._supervisor.launch(run, what)
-
-    def let_go_on(self, run: Run | None) -> None:
-        """Tell a paused run, again should the word have been lost, that an operator let it go on."""
-        if run is not None and run.state is State.PAUSED and run.detail.get("resumed") == run.detail["pauses"]:
-            self._supervisor.resume(run.id, run.detail["pauses"])
-
-    def adopt(self) -> None:
-        """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
-        for run in self.ledger.observed.runs.values():
-            self._supervisor.expect(run.id, run.source_commit)
-            if run.state in ACTIVE:
-                self._launch(run)
-            if run.state is State.CANCELLING:
-                self._supervisor.stop(run.id)
-            self.let_go_on(run)
-
     # --- what requests look up -----------------------------------------------------------------------------------
 
     def find_run(self, given: str) -> Run | None:
@@ -407,8 +363,6 @@ class Loop:
         return str(row["id"]) if row else None
 
 
-SERVED = "served"
-"""In a run's detail: the pid of the serving process that took it."""
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
 DUES = "dues"
@@ -416,10 +370,6 @@ DUES = "dues"
 
 TOLD = 10
 """Problems of a revision that the daemon's output names one by one."""
-
-ENDED = {f"Run{state}" for state in FINAL}
-RESTS = {f"Run{state}" for state in (State.SUSPENDED, State.AWAITING_RETRY)}
-"""An attempt is over, its run is not."""
 
 
 def _tell(made: Plan) -> None:

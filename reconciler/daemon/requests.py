@@ -166,7 +166,7 @@ def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
         found = commands.known(loop.find_run(run), run)
         facts = commands.resume_run(found, who, reason)
         if not facts:
-            loop.let_go_on(found)  # it is recorded; should the word have been lost, it is given again
+            loop.acts.let_go_on(found)  # it is recorded; should the word have been lost, it is given again
         return {"run": found.id}, facts
 
     return decide

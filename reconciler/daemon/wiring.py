@@ -15,10 +15,11 @@ from reconciler import daemon as shell
 from reconciler.core import script
 from reconciler.core.plan import Policy
 from reconciler.daemon import config, requests, retention
+from reconciler.daemon.acts import SERVED
 from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.loop import CACHE, SERVED, Loop, Message, Stop
+from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.reading import still_says
@@ -65,7 +66,7 @@ class Daemon:
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
         self.supervisor.start()
-        self.loop.adopt()
+        self.loop.acts.adopt(self.loop.ledger.observed)
         self.server.start()
         self.looker.start()
         self.watch.start()

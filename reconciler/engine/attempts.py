@@ -3,11 +3,9 @@
 The run of a deployment is not tried again here: its attempts are the daemon's.
 """
 
-import asyncio
-import importlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -140,19 +138,3 @@ def perform(todo: Attempts, body: Callable[[], Any]) -> Any:
         if todo.over:
             return todo.frame.of.state.data
         time.sleep(todo.delay)
-
-
-async def perform_async(todo: Attempts, body: Callable[[], Awaitable[Any]]) -> Any:
-    """The same for a coroutine."""
-    what = f"{todo.kind} {todo.frame.of.name!r}"
-    loop = importlib.import_module("reconciler.engine.loop")
-    while True:
-        with todo.one():
-            result = await loop.within(body(), todo.what.timeout_seconds, what)
-            if todo.frame.futures:
-                result = await asyncio.to_thread(futures.settle, todo.frame, result)
-            result = futures.resolve(result)
-            todo.returned(result)
-        if todo.over:
-            return todo.frame.of.state.data
-        await asyncio.sleep(todo.delay)

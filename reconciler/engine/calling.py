@@ -3,6 +3,7 @@
 Under the daemon the flow that a deployment names does not come by here: the run itself calls it.
 """
 
+import importlib
 import inspect
 import os
 from typing import Any
@@ -20,7 +21,7 @@ def call(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     frame = _frame(flow, parameters_of(flow.fn, args, kwargs))
     todo = Attempts(frame)
     if inspect.iscoroutinefunction(inspect.unwrap(flow.fn)):
-        return _state_of(frame, attempts.perform_async(todo, lambda: flow.fn(*args, **kwargs)), as_state=as_state)
+        return _state_of(frame, _async().perform(todo, lambda: flow.fn(*args, **kwargs)), as_state=as_state)
     record = Call(frame)
     try:
         result = attempts.perform(todo, lambda: flow.fn(*args, **kwargs))
@@ -31,6 +32,10 @@ def call(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise
     record.completed(result)
     return frame.of.state if as_state else result
+
+
+def _async() -> Any:
+    return importlib.import_module("reconciler.engine.attempts_async")
 
 
 async def _state_of(frame: Frame, coroutine: Any, *, as_state: bool) -> Any:

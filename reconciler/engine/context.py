@@ -109,6 +109,12 @@ def begin(frame: Frame) -> None:
     CURRENT.set(frame)
 
 
+def forget() -> None:
+    """From now on this process runs nothing."""
+    _outermost.clear()
+    CURRENT.set(None)
+
+
 def current() -> Frame | None:
     """The flow or task that the caller is in."""
     return CURRENT.get() or (_outermost[0] if _outermost else None)

@@ -1,8 +1,7 @@
 """Calls the hooks of a flow or task: what they do changes no outcome. Called by the run and by attempts.py."""
 
-import asyncio
+import importlib
 import inspect
-import threading
 from typing import Any
 
 from reconciler.engine.context import Frame
@@ -26,32 +25,6 @@ def call(frame: Frame, state: State[Any]) -> None:
         try:
             answer = hook(frame.what, frame.of, state)
             if inspect.isawaitable(answer):
-                _awaited(answer)
+                importlib.import_module("reconciler.engine.loop").whole(answer)
         except Exception:  # noqa: BLE001 - a hook may do anything
             logger_of(frame).exception("the hook %s of %s failed", name, frame.of.name)
-
-
-def _awaited(answer: Any) -> None:
-    """To its end, in a loop of its own: in another thread where a loop runs in this one."""
-
-    async def whole() -> None:
-        await answer
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(whole())
-        return
-    problems: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(whole())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the hook was called
-            problems.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if problems:
-        raise problems[0]

@@ -1,6 +1,7 @@
-"""Runs an async flow within its time. Called by call.py, which loads it for async flows only."""
+"""Runs what is async to its end, within its time. Called by call.py, hooks and attempts_async, for async code only."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable
 from typing import Any
 
@@ -33,3 +34,29 @@ async def within(coroutine: Awaitable[Any], limit: float | None, what: str) -> A
         return await _within(coroutine, limit)
     except FlowTimeout as late:
         raise RunTimeoutError(f"{what} took longer than {late.seconds:g} s") from None
+
+
+def whole(answer: Awaitable[Any]) -> None:
+    """To its end, in a loop of its own: in another thread where a loop runs in this one. Raises what it raises."""
+
+    async def end() -> None:
+        await answer
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(end())
+        return
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(end())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for
+            problems.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if problems:
+        raise problems[0]

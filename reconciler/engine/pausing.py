@@ -4,7 +4,8 @@ A paused run waits in its process and keeps its slot. A suspended one ends its p
 it starts from its first line as another attempt, in which that call of suspend_flow_run returns at once.
 """
 
-import asyncio
+import importlib
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,8 +62,11 @@ def _upwards(frame: Frame | None) -> Iterator[Frame]:
 
 
 def _in_loop() -> bool:
+    loops = sys.modules.get("asyncio")
+    if loops is None:
+        return False
     try:
-        asyncio.get_running_loop()
+        loops.get_running_loop()
     except RuntimeError:
         return False
     return True
@@ -75,9 +79,10 @@ def _pause(frame: Frame, timeout: float | None, reason: str | None) -> None:
 
 
 async def _pause_async(frame: Frame, limit: float | None, reason: str | None) -> None:
+    sleep = importlib.import_module("asyncio").sleep
     with _paused(frame, limit, reason) as moments:
         for _ in moments:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await sleep(_LOOK_EVERY_SECONDS)
 
 
 @contextmanager

@@ -61,10 +61,13 @@ def _live(run_dir: Path, todo: Order, before: pull.Source | None) -> int:
     _tell_children(todo)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
     try:
-        return _attempt(run_dir, todo, journal, before)
+        code = _attempt(run_dir, todo, journal, before)
+        if journal.unwritten:
+            print(f"the timeline is full: {journal.unwritten} moves of tasks are not in it")  # noqa: T201
     except OSError as error:
         print(f"the run could not be recorded: {error}", file=sys.stderr)  # noqa: T201 - the output is what is left
         return _UNRECORDED
+    return code
 
 
 def leave(code: int) -> NoReturn:

@@ -53,6 +53,7 @@ task_run = _Part(
 deployment = _Part(
     "deployment",
     {
+        "id": lambda at: at.deployment,
         "name": lambda at: at.deployment,
         "version": lambda at: at.version if at.deployment else None,
         "spec_commit": lambda at: at.spec_commit,

@@ -1,5 +1,6 @@
 """What `@flow` and `@task` take, checked where it is written. Called by flows.py and tasks.py."""
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,9 @@ def checked(word: str, settings: Mapping[str, Any], known: Sequence[str]) -> dic
             if value is not None:
                 raise TypeError(f"@{word}({key}=...) has no effect here: {_NOT_HERE[key]}")
         elif key not in known:
-            raise TypeError(f"@{word} has no argument {key!r}; it takes {', '.join(known)}")
+            near = importlib.import_module("difflib").get_close_matches(key, known, n=1)
+            meant = f", did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"@{word} has no argument {key!r}{meant}; it takes {', '.join(known)}")
     if "retries" in settings or "retry_delay_seconds" in settings:
         delays_of(settings)
     timeout, jitter = settings.get("timeout_seconds"), settings.get("retry_jitter_factor")

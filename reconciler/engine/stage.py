@@ -34,7 +34,10 @@ def enter(run: Run, loaded: Loaded, arguments: Arguments) -> Frame:
     """Make it the run of this process. Raises RunNameError when its name cannot be made."""
     todo, flow = run.order, ours(loaded.flow)
     assert todo is not None  # noqa: S101 - the run of a deployment has one
-    given = names.parameters_of(_function(loaded.flow), arguments.args, arguments.kwargs)
+    try:
+        given = names.parameters_of(_function(loaded.flow), arguments.args, arguments.kwargs)
+    except TypeError:  # another library's flow, which says itself what is wrong with them
+        given = dict(arguments.kwargs)
     of = FlowRun(run.id, todo.name or run.id, loaded.name, given, todo.tags, todo.deployment, todo.attempt)
     frame = Frame(run, flow or loaded.flow, of, None)
     context.begin(frame)
@@ -75,6 +78,7 @@ def began(frame: Frame) -> None:
         return
     if flow.on_crashed_hooks and run.run_dir:
         note = {"directory": str(Path.cwd()), "commit": run.commit, "tree": run.tree, "name": frame.of.name}
+        note["python"] = sys.executable
         (run.run_dir / CRASH_NOTE).write_text(json.dumps(note))
     if flow.on_running_hooks:
         _call_hooks(frame, _states().State("RUNNING", "Running" if frame.of.run_count == 1 else "Retrying"))

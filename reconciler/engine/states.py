@@ -76,7 +76,15 @@ def of_error(error: BaseException) -> State[Any]:
     """The state of a run that raised."""
     if isinstance(error, UpstreamFailedError):
         return State("CANCELLED", "Cancelled", str(error), error)
-    message = f"{type(error).__name__}: {error}"
+    message = _words(error)
     if isinstance(error, Exception):
         return State("FAILED", "TimedOut" if type(error).__name__ == "RunTimeoutError" else "Failed", message, error)
     return State("CRASHED", "Crashed", message, error)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        said = "(its message could not be made)"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -224,7 +224,8 @@ class _Call:
         """The same, of an async task."""
         try:
             if self._ready():
-                self._keep(await attempts.perform_async(self.todo, lambda: self.task.fn(*self.args, **self.kwargs)))
+                perform = importlib.import_module("reconciler.engine.attempts_async").perform
+                self._keep(await perform(self.todo, lambda: self.task.fn(*self.args, **self.kwargs)))
         except Exception:
             if not self.as_state:
                 raise

@@ -141,7 +141,8 @@ class _Template:
             os.waitpid(pid, 0)
             pid, ended = run.lost
         elif ended and _is_mourned(run.run_dir, ended):
-            return self._fork(run.run_dir, run.order, (pid, ended))
+            with contextlib.suppress(OSError):  # no process to be had: then its hooks are not called
+                return self._fork(run.run_dir, run.order, (pid, ended))
         with contextlib.suppress(OSError):  # the directory may be gone, or the disk full: then nobody can be told
             self._record(run, pid, ended)
         os.waitpid(pid, 0)

@@ -1,9 +1,9 @@
 """What comes next, as status and show say it."""
 
 import pytest
-from helpers_facts import NOW, a_deployment, a_run, a_scheduled, later
+from helpers_facts import NOW, a_deployment, a_scheduled, later
 
-from reconciler.cli._next import next_due, next_move, slots_ahead
+from reconciler.cli._next import next_due, slots_ahead
 from reconciler.model.ids import instant
 
 MINUTE = {"interval": 60, "anchor_date": "2026-11-22T09:00:00Z"}
@@ -20,8 +20,3 @@ def test_the_next_slot_is_the_one_that_will_run(accounted, expected):
 
 def test_slots_ahead_are_in_a_row():
     assert slots_ahead(MINUTE, NOW, 2) == [instant(later(60)), instant(later(120))]
-
-
-def test_a_run_with_jitter_starts_later_than_its_due():
-    move = next_move(a_run(start_at=later(90)), served=True)
-    assert move == f"it starts at {instant(later(90))}, when a slot is free"

@@ -6,13 +6,15 @@ import pytest
 from helpers_facts import NOW, a_deployment, a_run, later, observed_of
 
 from reconciler.core import commands, project, rows
-from reconciler.core.admit import Taker, admit
+from reconciler.core.admit import Host, Taker, admit
 from reconciler.core.report import Report, moves
 from reconciler.core.script import Call, called
 from reconciler.model.errors import ConflictError
 from reconciler.model.events import Event
 from reconciler.model.state import Observed, State
 
+TYPES = frozenset({"process"})
+HOST = Host(1, TYPES)
 CALL = Call("etl", "key", "s" * 64, "p" * 64, {"pid": 7, "started": 1, "boot": "b"}, ("x",))
 
 
@@ -46,9 +48,10 @@ def test_an_end_that_is_no_exit_of_the_process_is_believed():
 def test_it_takes_no_slot_of_others():
     observed, run = folded()
     observed.place(a_run())
-    (fact,) = admit(observed, later(1), places=1)
+    (fact,) = admit(observed, later(1), HOST)
     assert fact.state is State.PENDING
-    assert run.id in observed.active
+    assert run.id in observed.runs
+    assert run.id not in observed.active
 
 
 def test_cancelling_it_is_refused_with_where_it_runs():
@@ -80,6 +83,6 @@ def test_it_is_not_tried_again_from_here():
 def test_who_serves_a_deployment_takes_its_runs_up_to_a_limit(taker, state: State, reason: str):
     name = "etl/nightly"
     observed = observed_of(a_deployment(name), runs=[a_run(1, state=State.RUNNING), a_run(2)])
-    (fact,) = admit(observed, later(1), 10, {name: taker} if taker else {})
+    (fact,) = admit(observed, later(1), Host(10, TYPES), {name: taker} if taker else {})
     assert (fact.state, fact.reason) == (state, reason)
     assert fact.detail == ({"served": 9} if taker and state is State.PENDING else {})

@@ -173,7 +173,7 @@ def test_a_script_has_nobody_to_resume_it(call):
 
 
 def test_prints_and_records_go_to_the_runs_logger(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "reconciler")
     elsewhere = io.StringIO()
 
     @task

@@ -54,7 +54,7 @@ def test_a_task_is_its_function_with_settings():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"retires": 1}, "@task has no argument 'retires'; it takes name, "),
+        ({"retires": 1}, r"@task has no argument 'retires', did you mean 'retries'\?; it takes name, "),
         ({"cache_policy": object()}, r"@task\(cache_policy=...\) has no effect here: give cache_key_fn"),
         ({"retries": True}, "a whole number"),
         ({"retry_delay_seconds": -1}, "number of seconds from 0"),

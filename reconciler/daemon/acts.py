@@ -1,0 +1,77 @@
+"""What follows from facts once they are durable: launches, signals, words to runs. Called by the loop, at its end.
+
+Each act is safe to ask twice, so a start does them again for every run that is not over.
+"""
+
+from collections.abc import Callable, Sequence
+
+from reconciler.core import job_variables
+from reconciler.core.report import Report
+from reconciler.core.script import TRIGGER
+from reconciler.daemon.orders import Launch
+from reconciler.daemon.payloads import Payloads
+from reconciler.daemon.supervise import Supervisor
+from reconciler.model.events import Event
+from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
+
+SERVED = "served"
+"""In a run's detail: the pid of the serving process that took it."""
+ENDED = {f"Run{state}" for state in FINAL}
+RESTS = {f"Run{state}" for state in (State.SUSPENDED, State.AWAITING_RETRY)}
+"""An attempt is over, its run is not."""
+
+
+class Acts:
+    """Carries out what the log says."""
+
+    def __init__(self, supervisor: Supervisor, payloads: Payloads, post: Callable[[Report], None]) -> None:
+        self._supervisor = supervisor
+        self._payloads = payloads
+        self._post = post
+
+    def carry_out(self, events: Sequence[Event], observed: Observed) -> None:
+        """Do what these facts, durable now, ask for."""
+        for event in events:
+            if event.type == "RunCreated":
+                self._supervisor.expect(event.subject, event.data.get("source_commit"))
+            elif event.type == "RunPending":
+                self._launch(observed.runs[event.subject], observed)
+            elif event.type == "RunCancelling":
+                self._supervisor.stop(event.subject)
+            elif event.type == "RunResumed":
+                self.let_go_on(observed.runs.get(event.subject))
+            elif event.type in RESTS:
+                self._supervisor.rest(event.subject)
+            elif event.type in ENDED:
+                self._supervisor.forget(event.subject)
+
+    def adopt(self, observed: Observed) -> None:
+        """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
+        for run in observed.runs.values():
+            self._supervisor.expect(run.id, run.source_commit)
+            if run.state in ACTIVE:
+                self._launch(run, observed)
+            if run.state is State.CANCELLING:
+                self._supervisor.stop(run.id)
+            self.let_go_on(run)
+
+    def again(self, run: str) -> None:
+        """A report could not be recorded: it is to be heard again."""
+        self._supervisor.again(run)
+
+    def let_go_on(self, run: Run | None) -> None:
+        """Tell a paused run, again should the word have been lost, that an operator let it go on."""
+        if run is not None and run.state is State.PAUSED and run.detail.get("resumed") == run.detail["pauses"]:
+            self._supervisor.resume(run.id, run.detail["pauses"])
+
+    def _launch(self, run: Run, observed: Observed) -> None:
+        kind = run.detail.get("pool_type") or run.pool  # as it was when it took its slot
+        kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else kind
+        base = job_variables.defaults(observed.pools.get(run.pool) or {})
+        if not all(map(self._payloads.has, (run.spec, run.parameters, run.variables))):
+            gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
+            self._post(Report(run.id, run.attempt, (), gone, None, dead=True))
+            return
+        value = self._payloads.value
+        what = Launch(self._payloads.spec(run.spec), value(run.parameters), kind, base, value(run.variables))
+        self._supervisor.launch(run, what)
