@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.core import admit, due, pinned, plan, report, rows
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
+from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
@@ -88,6 +89,8 @@ class Loop:
         """Whether to end when git was read and no run is left."""
         self._looked = False
         self._stopping = False
+        self.crumbs = Crumbs()
+        """What is at hand, noted for the next daemon."""
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -320,8 +323,10 @@ class Loop:
         run = self.ledger.observed.runs.get(message.run)
         if run is None:
             return
+        self.crumbs.enter(Busy.HANDLING, run.id)
         facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
         self.stage(facts, now)
+        self.crumbs.leave(Busy.HANDLING)
 
     def _act(self, events: list[Event]) -> None:
         """Carry out what is durable now; each act is safe to ask twice."""
@@ -336,10 +341,12 @@ class Loop:
                 self._supervisor.forget(event.subject)
 
     def _launch(self, run: Run) -> None:
-        pool = self.ledger.observed.pools.get(run.pool) or {"type": run.pool}
-        self._supervisor.launch(
-            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), pool["type"])
-        )
+        what = Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), self.pool_type(run))
+        self._supervisor.launch(run, what)
+
+    def pool_type(self, run: Run) -> str:
+        """The type of the work pool that a run goes to."""
+        return str((self.ledger.observed.pools.get(run.pool) or {"type": run.pool})["type"])
 
     def adopt(self) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""

@@ -5,6 +5,7 @@
     lock              held by the daemon; names its pid
     socket            requests, 0600 (a link to a short path where this one is too long for a socket address)
     notify            datagrams by which runs say "look"; a hint only
+    crumbs            what the daemon is busy with, for the next one, should that kill it
     config.toml       the operator's settings, if any
     runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
     copies/           working copies prepared ahead
@@ -37,6 +38,11 @@ class StateDir:
     def log(self) -> Path:
         """The database."""
         return self.root / "log.db"
+
+    @property
+    def crumbs(self) -> Path:
+        """What the daemon is busy with."""
+        return self.root / "crumbs"
 
     @property
     def runs(self) -> Path:

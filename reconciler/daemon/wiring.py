@@ -13,8 +13,9 @@ from pathlib import Path
 
 from reconciler import daemon as shell
 from reconciler.core.plan import Policy
-from reconciler.daemon import requests
+from reconciler.daemon import poison, requests
 from reconciler.daemon.config import Settings
+from reconciler.daemon.crumbs import Crumbs
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
@@ -28,6 +29,7 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
+from reconciler.model.state import Run
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -54,11 +56,16 @@ class Daemon:
     store: SqliteStore
     branch: str
     """The tracked branch."""
+    crumbs: Crumbs
+    poisoned: list[Run]
+    """Runs that were given up at this start: they killed the daemons before."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
         self.supervisor.start()
         self.loop.adopt()
+        for run in self.poisoned:
+            self.supervisor.abandon(run, self.loop.pool_type(run))
         self.server.start()
         self.looker.start()
         self.watch.start()
@@ -73,6 +80,7 @@ class Daemon:
             self.looker.stop()
             self.supervisor.close()
             self.store.close()
+            self.crumbs.close()
             self.lock.release()
 
     def stop_when_idle(self) -> None:
@@ -87,6 +95,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask the loop to end; safe from any thread and from a signal handler."""
+        self.crumbs.close()
         self.loop.inbox.put(Stop())
 
 
@@ -126,22 +135,26 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         store = SqliteStore.open(state.log)
         ledger = Ledger(store)
         branch = _track(ledger, settings, repo)
+        crumbs = Crumbs(state.crumbs)
+        poisoned = poison.isolate(ledger, crumbs, clock())
+        avoided = poison.Poison(crumbs, ledger.observed.isolated)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
         looker = Looker(
             tracked,
-            lambda: shell.observe.Observer(settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve),
+            lambda: shell.observe.Observer(settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, avoided),
             inbox.put,
             Kept(state.log, settings.specs),
             ledger.observed.revision,
         )
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
-    supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace)
+    supervisor = Supervisor(state, Orders(state, settings, common, mirrors), inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
+    loop.crumbs = crumbs
     server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
-    return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
+    return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch, crumbs, poisoned)
 
 
 class Kept:
