@@ -1,13 +1,18 @@
 """A daemon under fire and the judgement of what it leaves: the real log against the same promises as the simulation."""
 
 import contextlib
+import ctypes
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers_acceptance import processes, specs, state_root
 from helpers_daemon import Daemon, environment, until
 from helpers_facts import rows_of
@@ -154,3 +159,34 @@ class Armed(Survivor, Doomed):
         """Start it and wait until it answers."""
         Doomed.start(self)
         until(self._ready, "the daemon did not start")
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+READ_ONLY, REMOUNT = 1, 32
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A file system of its own; where nobody may mount one the test is skipped, but never in CI."""
+    place.mkdir(parents=True)
+    options = f"size={size},mode=0700,uid={os.getuid()}"
+    if LIBC.mount(b"tmpfs", os.fsencode(place), b"tmpfs", 0, options.encode()) == 0:
+        unmount = lambda: LIBC.umount2(os.fsencode(place), 2)  # noqa: E731
+    else:
+        words = ["sudo", "-n", "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if shutil.which("sudo") is None or subprocess.run(words, capture_output=True, check=False).returncode != 0:
+            why = f"no small disk can be mounted: {os.strerror(ctypes.get_errno())}"
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+        unmount = lambda: subprocess.run(["sudo", "-n", "umount", "-l", str(place)], check=True)  # noqa: E731
+    try:
+        yield place
+    finally:
+        unmount()
+
+
+def fill(place: Path) -> Path:
+    """A file that takes what space is left."""
+    with (place / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
+    return place / "filler"

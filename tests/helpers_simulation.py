@@ -118,6 +118,10 @@ class SimSupervisor:
         row = self.world.store.run(run.id)
         need(row["attempt"] == run.attempt and not row["final"], "durable before acted on", f"{run.id} is launched")
         need(what.spec.get("flow_name"), "no fact lost", f"{run.id} is launched without its spec")
+        rules = {rule["id"]: rule for rule in what.spec["schedules"]}
+        own = (rules.get(run.schedule) or {}).get("parameters") or {}
+        expected = {**what.spec["parameters"], **own}
+        need(what.parameters == expected, "no fact lost", f"{run.id} is launched with {what.parameters}: {expected}")
         process = self.world.processes.get((run.id, run.attempt))
         if process is None:
             alive = [p for p in self.world.processes.values() if p.run == run.id and p.ends > self.world.mono]

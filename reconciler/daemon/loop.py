@@ -157,6 +157,7 @@ class Loop:
             log.exception("a turn of the loop failed")
             return self._apart(error, messages)
         self._failures = 0
+        self.payloads.stored()
         while self._told:
             _tell(self._told.pop(0))
         for answer, value in answers:

@@ -12,6 +12,7 @@
     mirrors/          other repositories that specs name
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -137,8 +138,17 @@ class Lock:
     """The one daemon's hold on a state directory; released by the kernel when the process ends."""
 
     def __init__(self, state: StateDir, about: dict[str, object]) -> None:
-        """Take it. Raises ConflictError naming the pid of the daemon that holds it."""
-        self._file = os.fdopen(os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        """Take it. Raises ConflictError naming the pid of the daemon that holds it, AccessError, StoreError."""
+        try:
+            self._file = os.fdopen(os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        except PermissionError:
+            raise AccessError(
+                f"cannot write the state directory {state.root}", hint="serve as its owner, or give --state-dir"
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"cannot write the state directory {state.root}: {error.strerror}", hint="or give --state-dir"
+            ) from None
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -148,9 +158,9 @@ class Lock:
             raise ConflictError(
                 f"another daemon serves this repository: {holder}", hint="stop it first, or give another --state-dir"
             ) from None
-        self._file.truncate(0)
-        self._file.write(json.dumps({"pid": os.getpid(), **about}))
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a full disk: it holds all the same
+            self._file.truncate(0)
+            os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), **about}).encode())
 
     def release(self) -> None:
         """Let go, leaving no pid behind."""
