@@ -84,6 +84,8 @@ class Loop:
         self._dues_kept = False
         self._agenda = due.Agenda(ledger.observed.deployments)
         self._failures = 0
+        self._acted = ledger.observed.seq
+        """How far the log was carried out; what comes before a start, `adopt` carries out."""
         self._checkpointed = ledger.observed.seq
         self.once = False
         """Whether to end when git was read and no run is left."""
@@ -144,6 +146,7 @@ class Loop:
         self._unheard = []
         try:
             self.ledger.recover()
+            self._catch_up()
             self._slots(now)
             for message in messages:
                 self._handle(message, now, answers)
@@ -164,6 +167,11 @@ class Loop:
             answer.set_result(value)
         self._act(events)
         return not (self._stopping or (self.once and self._looked and not self.ledger.observed.runs))
+
+    def _catch_up(self) -> None:
+        """Carry out what became durable though its append was said to have failed. Raises StoreError."""
+        if self.ledger.observed.seq > self._acted:
+            self._act(self.ledger.store.events(self._acted, limit=self.ledger.observed.seq))
 
     def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
         """The log cannot be written: nothing happened. People are told; what git and runs say is taken up again."""
@@ -331,6 +339,7 @@ class Loop:
 
     def _act(self, events: list[Event]) -> None:
         """Carry out what is durable now; each act is safe to ask twice."""
+        self._acted = self.ledger.observed.seq
         for event in events:
             if event.type == "RunCreated":
                 self._supervisor.expect(event.subject, event.data.get("source_commit"))
