@@ -86,11 +86,23 @@ class Site:
         with Reader.open(self.state.log) as log:
             return list(log.runs(limit=10**9))
 
+    def live(self) -> list[dict[str, Any]]:
+        """The runs that are not over."""
+        with Reader.open(self.state.log) as log:
+            return list(log.live_runs())
+
+    def idle(self) -> None:
+        """Wait until no run is left; as long as ever fewer are."""
+        left = len(self.live())
+        while left:
+            until(lambda left=left: len(self.live()) < left, f"runs are left: {self.live()[:3]}")
+            left = len(self.live())
+
     def quiet(self) -> None:
         """Stop the slots and wait until no run is left."""
         with contextlib.suppress(ReconcilerError):
             self.ask("suspend", deployment="witness/tick", reason="enough")
-        until(lambda: all(row["final"] for row in self.runs()), f"runs are left: {self.runs()[:3]}")
+        self.idle()
 
     def judge(self, places: int = 10**9) -> list[dict[str, Any]]:
         """The promises, held by the log, the side effects and the processes of a quiet site; the runs."""

@@ -38,7 +38,7 @@ def test_a_spec_and_a_code_file_that_kill_their_reader_are_left_out_until_they_c
         (problem,) = ask(site.path, "show", "main/bad")["problems"]
         assert "died twice while reading these bytes" in problem["message"]
         assert site.run("others go on")
-        until(lambda: all(row["final"] for row in site.runs()))
+        site.idle()
 
         # The same bytes stay out over a restart and other commits; other bytes are tried again.
         daemon.stop(signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_a_run_that_kills_who_handles_it_is_crashed_and_the_others_go_on(tmp_pat
             "Crashed", "the daemon died twice while handling what this run wrote; it is looked at no more",
         )  # fmt: skip
         until(lambda: site.run("after"))
-        until(lambda: all(row["final"] for row in site.runs()))
+        site.idle()
         site.judge()
         assert daemon.stop() == 0
     assert (tmp_path / "deaths").read_text() == "xx"
