@@ -313,6 +313,8 @@ class Simulation:
         self.account = Account(PLACES)
         self.seen = 0
         self.unread = True
+        self.looked = False
+        """Whether this daemon read git: only its first look can find that nothing changed without reading."""
         self.late: list[Report] = []
         self.keys: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, dict, Request]] = []
@@ -335,7 +337,7 @@ class Simulation:
                 continue
             break
         self.world.note("-- the daemon starts")
-        self.unread = True
+        self.unread, self.looked = True, False
         restored, folded = picture(load_calm(self.world)), picture(project.replay(history(self.world.store))[0])
         need(restored == folded, "replay equals fold", "after a start")
 
@@ -417,8 +419,9 @@ class Simulation:
         if self.world.chance(0.15):
             return Unreadable("the disk is away")
         self.unread = False
+        first, self.looked = not self.looked, True
         observed = self.loop.ledger.observed
-        if observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
+        if first and observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
             return Unchanged(self.git.head)
         return self.read()
 
