@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Crumbs:
     def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._at: dict[int, Crumb] = {}
+        """What is at hand."""
         self._suspects: dict[int, Crumb] = {}
         self._file: int | None = None
         if path is not None:
@@ -106,14 +107,17 @@ class Crumbs:
     def _write(self, place: int, crumb: Crumb | None) -> None:
         if self._file is None:
             return
-        text = json.dumps(asdict(crumb)).encode() + b"\n" if crumb else b"\n"
+        text = b"\n"
+        if crumb is not None:
+            text = json.dumps([crumb.busy, crumb.name, crumb.blob, crumb.deaths]).encode() + text
         with self._lock, contextlib.suppress(OSError):
             if self._file is not None:  # closed meanwhile
                 os.pwrite(self._file, text if len(text) <= SPACE else b"\n", place * SPACE)
 
     def _read(self, place: int) -> Crumb | None:
         try:
-            found = json.loads(os.pread(self._file or 0, SPACE, place * SPACE).partition(b"\n")[0])
-            return Crumb(int(found["busy"]), str(found["name"]), str(found["blob"]), int(found["deaths"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            found = os.pread(self._file or 0, SPACE, place * SPACE).partition(b"\n")[0]
+            busy, name, blob, deaths = json.loads(found)
+            return Crumb(int(busy), str(name), str(blob), int(deaths))
+        except (OSError, ValueError, TypeError):
             return None

@@ -64,7 +64,15 @@ def test_a_daemon_told_to_end_leaves_nothing_at_hand(path):
 
 
 @pytest.mark.parametrize(
-    "bytes_there", [b"", b"{", b"null\n" * 99, b'{"busy": 0, "name": "a"}\n', bytes(range(256)) * 99]
+    "bytes_there",
+    [
+        b"",
+        b"{",
+        b"null\n" * 99,
+        b'[0, "a"]\n',
+        b'{"busy": 0, "name": "a", "blob": 1, "deaths": 9}\n',
+        bytes(range(256)) * 99,
+    ],
 )
 def test_anything_else_in_the_file_says_nothing(path, bytes_there):
     path.write_bytes(bytes_there)
