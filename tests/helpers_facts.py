@@ -1,6 +1,7 @@
 """Builders of declared and observed state, and the ledger over a log in memory, for tests of decisions."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler import schedules
@@ -150,9 +151,9 @@ def apply(
     ledger: Ledger, desired: Desired, *, now: datetime = NOW, policy: Policy | None = None, pools: Mapping | None = None
 ) -> Plan:
     """Plan and make durable what follows, as the loop does."""
-    observed = ledger.observed
+    observed, desired = ledger.observed, replace(desired, pools=desired.pools if pools is None else pools)
     made = plan.plan(desired, observed, policy or Policy())
-    facts = plan.facts(made, desired, observed, pools or {})
+    facts = plan.facts(made, desired, observed)
     if facts and not made.refused:
         facts = [*pinned.before(made, desired, observed, now), *facts]
     tell(ledger, *facts, now=now)

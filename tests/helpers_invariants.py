@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from reconciler import schedules
 from reconciler.model.events import Event
-from reconciler.model.ids import moment
+from reconciler.model.ids import moment, run_id
 from reconciler.model.state import ACTIVE, FINAL
 
 HOLDS = {str(state) for state in ACTIVE}
@@ -65,12 +65,14 @@ class Account:
             self.suspended.discard(event.subject)
             for key in [k for k in self.cursors if k[0] == event.subject]:
                 self._goes_on(key, event)
+        elif event.type in {"PoolCreated", "PoolUpdated"}:
+            self.pools[event.subject] = event.data["declared"]
+        elif event.type == "PoolPruned":
+            self.pruned.add(self.pools.pop(event.subject)["file"])
         elif event.type == "RevisionApplied":
             self._applied(event)
 
     def _applied(self, event: Event) -> None:
-        if event.data.get("pools") is not None:
-            self.pools = event.data["pools"]
         broken = {problem["file"] for problem in event.data.get("problems", ())}
         need(not self.pruned & broken, "a broken file prunes nothing", f"{self.pruned & broken} at event {event.seq}")
         self.pruned.clear()
@@ -134,7 +136,10 @@ class Account:
         need((found.last, found.n) == (last, data["count"]), "stretches count right", f"{key}: {found} is told {data}")
         still = self._still(event.subject, self.rules[key])
         if event.type == "SlotsMissed":
-            need(not still and last < event.at - GRACE, "missed means too old", f"{key}: {last} at {event.at}, {still}")
+            old = last < event.at - GRACE or (data["reason"].endswith("caught up") and first < event.at - GRACE)
+            need(not still and old, "missed means too old", f"{key}: {last} at {event.at}, {still}")
+        elif data["reason"].endswith("before the clock was set back"):
+            need(run_id(*key, last) in self.runs and first == last, "skipped means it ran", f"{key}: {data}")
         else:
             need(still and last <= event.at, "skipped means standing still", f"{key}: {last} at {event.at}")
         need(data["reason"], "all that waits says why", f"{key} at event {event.seq}")
@@ -149,11 +154,20 @@ class Account:
         need(data["deployment"] in self.deployments, "git is the only way in", f"a run of {data['deployment']}")
         if data["trigger"] == "schedule":
             key, due = (data["deployment"], data["cause"]), moment(data["due"])
-            self._next(key, due, event)
-            need(not self._still(key[0], self.rules[key]), "nothing runs while standing still", f"{key} at {due}")
-            need(event.at - GRACE <= due <= event.at, "runs are due within the grace", f"{key}: {due} at {event.at}")
-            self.cursors[key] = due
+            rule, late = self.rules[key], event.at - due
+            back = self.cursors[key] > event.at + DAY  # a clock that was wrong before: what it told is not told again
+            if not back:
+                self._next(key, due, event)
+                self.cursors[key] = due
+            need(not self._still(key[0], rule), "nothing runs while standing still", f"{key} at {due}")
+            catches = not back and rule.get("catchup", "none") != "none"
+            most = max(GRACE, timedelta(seconds=rule.get("catchup_window", 86_400))) if catches else GRACE
+            need(timedelta() <= late <= most, "runs are due within the grace", f"{key}: {due} at {event.at}")
+            need((late > GRACE) == bool(data.get("reason")), "what is caught up says so", f"{key}: {data}")
+            start = moment(data["start_at"]) if "start_at" in data else due
+            need(due <= start <= due + timedelta(seconds=rule.get("jitter", 0)), "jitter is bounded", data)
             self.slots["RunCreated"] += 1
+            self.slots["caught up"] += late > GRACE
         own = self.deployments[data["deployment"]]
         need(data["spec"] == own["spec"], "pinned", f"{run} has another spec than its deployment")
         self.runs[run] = {**data, "state": "Scheduled", "attempt": 0}

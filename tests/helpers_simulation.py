@@ -227,7 +227,9 @@ class SimGit:
         pairs = [(s, a_declared(s, file=self.files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
         whole = revision if calm or not self.line or self.rng.random() < 0.8 else self.line[-1][0].desired.whole_commit
         desired = desired_of(*pairs, revision=revision, whole=whole, broken=self.broken)
-        read = Read(desired, dict(self.pools), texts_of(desired), {"specs/a.yaml": b"{}"})
+        pools = {name: {"file": "specs/a.yaml", **pool} for name, pool in self.pools.items()}
+        pools = {} if "specs/a.yaml" in self.broken else pools
+        read = Read(replace(desired, pools=pools), texts_of(desired), {"specs/a.yaml": b"{}"})
         self.line.append((read, (dict(self.specs), dict(self.files), self.broken, dict(self.pools))))
         return said
 
@@ -280,7 +282,7 @@ class SimGit:
             paused=rng.random() < 0.15,
             schedules=self._schedules(),
             concurrency_limit=rng.choice((None, 1, 2)),
-            collision_strategy=rng.choice(("ENQUEUE", "ENQUEUE", "CANCEL_NEW")),
+            collision_strategy=rng.choice(("ENQUEUE", "ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING")),
             work_pool={"name": "process", "work_queue_name": rng.choice(("hi", "lo", "default"))},
             parameters={"n": rng.randint(0, 3)},
             flow={"known": True, "retries": retries, "retry_delay_seconds": rng.choice((0, 5, [1, 90]))},
@@ -291,9 +293,9 @@ class SimGit:
         rules = [
             {"interval": 60},
             {"interval": 45, "active": rng.random() < 0.7},
-            {"interval": rng.choice((20, 600)), "slug": "own"},
+            {"interval": rng.choice((20, 600)), "slug": "own", "catchup": "all", "catchup_window": 400},
             {"cron": rng.choice(("*/5 * * * *", "* * * * *", "7 * * * *")), "slug": "clock"},
-            {"cron": "*/2 * * * *", "parameters": {"n": 9}},
+            {"cron": "*/2 * * * *", "parameters": {"n": 9}, "catchup": "latest", "jitter": 20},
         ]
         return [a_rule(**rule) for rule in rng.sample(rules, rng.choice((0, 1, 1, 2)))]
 

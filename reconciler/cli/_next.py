@@ -44,7 +44,9 @@ def next_move(run: Run, *, served: bool) -> str:
     """What happens to a run if nobody does anything; empty for one that is over."""
     if run.final:
         return ""
-    move = _MOVES[run.state].format(until=instant(run.until) if run.until else "", due=instant(run.due), n=run.attempt)
+    move = _MOVES[run.state].format(
+        until=instant(run.until) if run.until else "", due=instant(run.start_at or run.due), n=run.attempt
+    )
     if not served and run.state not in _BY_ITSELF:
         return f"nothing until a daemon serves (reconciler serve); then: {move}"
     return move

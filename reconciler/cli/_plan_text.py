@@ -7,7 +7,7 @@ from reconciler.cli._print import compact, paint, plain, say, word
 from reconciler.git import history
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.plan import Action, Change, Plan, Problem
+from reconciler.model.plan import Action, Change, FieldDiff, Plan, PoolChange, Problem
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.PRUNE: "-"}
 MOST = 10
@@ -22,6 +22,8 @@ def show(made: Made, repo: Repository) -> None:
         say(f"{word('refused')}: {plain(plan.refused.reason)}")
         _listed("would be pruned", plan.refused.prunes)
         say(f"  nothing is applied until a person confirms it: {plain(plan.refused.confirm)}")
+    for pool in plan.pools:
+        _pool(pool)
     for change in plan.changes:
         _change(change)
     _moved(made, repo)
@@ -44,6 +46,8 @@ def _summary(made: Made) -> str:
     counts = [f"{n} to {action}" for action in Action if (n := sum(change.action is action for change in plan.changes))]
     if plan.moved.deployments:
         counts.append(f"{len(plan.moved.deployments)} to move")
+    if plan.pools:
+        counts.append(f"{len(plan.pools)} work pool{'s' if len(plan.pools) > 1 else ''} to change")
     if plan.problems:
         counts.append(f"{len(plan.problems)} problem{'s' if len(plan.problems) > 1 else ''}")
     if plan.refused:
@@ -55,7 +59,17 @@ def _change(change: Change) -> None:
     sign, name = SIGNS[change.action], plain(change.deployment)
     version = f"  version {plain(change.version)}" if change.version else ""
     say(f"{sign} {word(str(change.action))} {name}{version}: {plain(change.reason)}")
-    for field in change.diff:
+    _fields(change.diff)
+
+
+def _pool(change: PoolChange) -> None:
+    sign, name = SIGNS[change.action], plain(change.pool)
+    say(f"{sign} {word(str(change.action))} work pool {name}: {plain(change.reason)}")
+    _fields(change.diff)
+
+
+def _fields(diff: Iterable[FieldDiff]) -> None:
+    for field in diff:
         say(f"    {plain(field.field)}: {compact(field.before)} → {compact(field.after)}")
 
 

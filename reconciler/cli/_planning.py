@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.cli import _log
@@ -76,7 +77,7 @@ class Planner:
         observer = self._observer(self._settings.specs, Observed())
         desired = observer.desired(self.repo, first, None)
         before = Observed()
-        facts = core.facts(core.plan(desired, before, self._policy), desired, before, observer.pools())
+        facts = core.facts(core.plan(desired, before, self._policy), desired, before)
         for seq, fact in enumerate(facts, 1):
             project.fold(before, Event(seq, fact.type, fact.subject, now, first, fact.data()), Touched())
         made = core.plan(observer.desired(self.repo, second, first), before, self._policy)
@@ -110,7 +111,9 @@ class Planner:
 
     def _observer(self, specs: str, before: Observed) -> Observer:
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
-        return Observer(specs, words(), mirrors.ours, Resolved(mirrors, before))
+        return Observer(
+            specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False)
+        )
 
 
 class Resolved:

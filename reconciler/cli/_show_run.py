@@ -12,7 +12,20 @@ from reconciler.daemon import client
 from reconciler.model.plan import Json
 from reconciler.stores import Log
 
-RECORDED = ("since", "until", "cause", "who", "spec", "spec_commit", "pool", "queue", "retries")
+RECORDED = (
+    "since",
+    "until",
+    "start_at",
+    "made_for",
+    "schedule",
+    "cause",
+    "who",
+    "spec",
+    "spec_commit",
+    "pool",
+    "queue",
+    "retries",
+)
 PROVEN = ("steps", "exit", "commit", "tree", "interpreter", "flow_name", "flow_version", "git_present")
 
 
@@ -53,6 +66,8 @@ def _text(run: dict[str, Json]) -> None:
             ("next", run["next"]),
             ("attempt", f"{run['attempt']} of {run['retries'] + 1}"),
             ("due", when(run["due"])),
+            ("starts", when(run["start_at"])),
+            ("made for", run["made_for"]),
             ("created", f"{when(run['created_at'])} by {_asked(run)}"),
             ("started", when(run["started_at"])),
             ("finished", when(run["finished_at"])),

@@ -27,6 +27,7 @@ def command(obj: dict[str, Any], revision: str | None, specs: str | None, as_jso
     Exit 1 on problems or refusal, else 3 on changes, else 0. JSON:
     {revision, base, refused: null | {reason, prunes, confirm}, moved: {from, to, deployments, held},
      changes: [{action, deployment, version, source_commit, reason, diff: [{field, from, to}]}],
+     pools: [{action, pool, reason, diff: [the same keys]}],
      problems: [{file, line, column, key, message}], notes: [the same keys]}
     """
     place = Place.of(obj)

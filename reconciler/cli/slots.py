@@ -1,4 +1,4 @@
-"""Print the next slots of an expression or of a deployment, with what daylight saving does to them.
+"""Print the slots of an expression or a deployment: those to come, or those that passed and their fate.
 
 Given an expression it reads no repository and no log: what it prints depends on its arguments alone.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import _clock
+from reconciler.cli import _clock, _past
 from reconciler.cli._log import deployment, reading
 from reconciler.cli._place import Place
 from reconciler.model.errors import InvalidRequestError
@@ -49,7 +49,8 @@ class Window:
 @click.option(
     "--count", type=click.IntRange(1, _MOST), help=f"How many at most (default: {_COUNT}; with --to {_MOST})."
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants.")
+@click.option("--past", is_flag=True, help="Of a deployment: the last slots up to now (--to), and what became of each.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants; see below for --past.")
 @click.pass_obj
 def command(
     obj: dict[str, Any] | None,
@@ -59,6 +60,7 @@ def command(
     start: str | None,
     stop: str | None,
     count: int | None,
+    past: bool,
     as_json: bool,
     **rule: Json,
 ) -> None:
@@ -66,9 +68,17 @@ def command(
 
     \b
     reconciler slots hello/main
+    reconciler slots hello/main --past --count 20
     reconciler slots --cron "30 2 * * *" --timezone America/New_York --from 2024-03-09T00:00:00Z
     reconciler slots --interval PT90M --anchor-date 2024-01-01T09:00:00Z --count 3 --json
+
+    \b
+    JSON of --past: a list of {due, schedule, fate, reason, runs}; fate is run, caught up, skipped, missed, resting
+    (skipped, told when that ends), waiting or none (the schedule did not say so then); runs are {id, state, trigger}.
     """
+    if past:
+        _past_of(obj or {}, name, rule, (_clock.given("--from", start), _clock.given("--to", stop)), count, as_json)
+        return
     window = Window(
         _clock.given("--from", start) or _clock.now(),
         _clock.given("--to", stop),
@@ -82,12 +92,34 @@ def command(
     show(_applied(obj or {}, name) if name is not None else [("", given)], window, as_json=as_json)
 
 
+def _past_of(
+    obj: Mapping[str, Any],
+    name: str | None,
+    rule: Mapping[str, Json],
+    span: tuple[datetime | None, datetime | None],
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """Print the slots behind of a deployment. Raises NotFoundError, InvalidRequestError."""
+    if name is None or any(value is not None for value in rule.values()):
+        raise InvalidRequestError("--past is of a deployment", hint="reconciler slots FLOW/DEPLOYMENT --past")
+    with reading(Place.of(obj)) as log:
+        known = deployment(log, name)
+        first = span[0] - timedelta(microseconds=1) if span[0] else known.created_at
+        found = _past.past(log, known, (first, min(_clock.now(), span[1] or _clock.now())), count or _COUNT)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _past.show(found)
+
+
 def _applied(obj: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Json]]]:
     """The active schedules of a deployment as applied, labelled. Raises NotFoundError."""
     with reading(Place.of(obj)) as log:
         known = deployment(log, name)
     if known.paused or known.suspended:
-        click.echo(f"{name} is {'suspended' if known.suspended else 'paused'}: these slots are skipped", err=True)
+        held = " and ".join(w for w, on in (("suspended", known.suspended), ("paused in git", known.paused)) if on)
+        click.echo(f"{name} is {held}: these slots are skipped", err=True)
     active = [s.rule for s in known.schedules if s.rule.get("active", True)]
     return [(" ".join(f"{k} {rule[k]}" for k in DECIDES if rule.get(k) is not None), rule) for rule in active]
 

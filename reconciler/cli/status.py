@@ -33,8 +33,9 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     """Show every deployment: in sync with git, healthy, and how its last run went.
 
     \b
-    JSON: a list of {deployment, version, source_commit, spec_commit, generation, sync, health, reason, next_due,
-    last_run}; last_run is null or {id, state, finished_at}.
+    JSON: a list of {deployment, version, source_commit, spec_commit, generation, sync, health, reason, paused,
+    suspended, next_due, last_run}; paused is what git says, suspended what an operator did; last_run is null or
+    {id, state, finished_at}.
     """
     place = Place.of(obj)
     with reading(place) as log, quickly():
@@ -77,6 +78,8 @@ def shown(deployment: Deployment, observed: Observed, head: str | None, running:
         "sync": axes.sync,
         "health": axes.health,
         "reason": axes.reason,
+        "paused": deployment.paused,
+        "suspended": deployment.suspended is not None,
         "next_due": None,
         "last_run": _last(deployment, running),
     }

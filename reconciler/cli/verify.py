@@ -1,18 +1,14 @@
 """Check the log: the hash chain, the payloads, and that folding it gives what is stored."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import click
 
+from reconciler.cli._fold import fold
 from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, progress, say, word
-from reconciler.core import project
-from reconciler.daemon import ledger
-from reconciler.model.events import Event
-from reconciler.stores import Rows
 
 
 @click.command("verify")
@@ -26,7 +22,7 @@ def command(obj: dict[str, Any], as_json: bool) -> None:
     JSON: {events, head, problems}.
     """
     with reading(Place.of(obj)) as log, progress("verifying the log"):
-        found = log.verify(_fold)
+        found = log.verify(fold)
     if as_json:
         print_json({"events": found.events, "head": found.head, "problems": list(found.problems)})
     else:
@@ -35,8 +31,3 @@ def command(obj: dict[str, Any], as_json: bool) -> None:
         what = "does not verify" if found.problems else "verifies"
         say(f"the log {what}: {found.events} events, head {found.head}")
     sys.exit(int(bool(found.problems)))
-
-
-def _fold(events: Iterable[Event]) -> Rows:
-    observed, touched = project.replay(events)
-    return ledger.projected(observed, touched)

@@ -12,9 +12,6 @@ NO_EFFECT: Final[dict[str, dict[str, str]]] = {
     },
     "schedule": {
         "max_scheduled_runs": "has no effect yet: one slot ahead is known",
-        "catchup": "has no effect yet: missed slots are recorded, not run",
-        "catchup_window": "has no effect yet",
-        "jitter": "has no effect yet",
     },
     "concurrency_limit": {"grace_period_seconds": "has no effect yet"},
     "placeholder": {"secret": "secrets are not resolved yet: a run that needs this one fails"},

@@ -3,11 +3,12 @@
 Kept up file by file, so that one changed file of 10,000 costs what it holds and no more.
 """
 
+import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.declare import Entry, FileRead
+from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead, Place
 from reconciler.model.plan import Json, Problem
 
 
@@ -19,9 +20,12 @@ class Assembly:
         self._builtin = pool_words
         self._names: dict[str, set[tuple[str, str]]] = {}
         self._twins: set[str] = set()
-        self._used: Counter[str] = Counter()
+        self._used: Counter[tuple[str, str]] = Counter()
+        """How many deployments name a work pool and a queue of it."""
         self._pools: dict[str, dict[str, Json]] = {}
         self._told: set[str] = set()
+        self._hiding: set[str] = set()
+        """Files that may declare work pools which cannot be read."""
 
     def put(self, path: str, read: FileRead | None) -> None:
         """Take a file as read now; None when it is gone."""
@@ -29,6 +33,7 @@ class Assembly:
         for entry in old.entries if old else ():
             self._forget(path, entry)
         self._told.discard(path)
+        self._hiding.discard(path)
         self._pools.pop(path, None)
         if read is None:
             return
@@ -37,29 +42,74 @@ class Assembly:
             self._pools[path] = dict(read.pools)
         if read.problems or read.notes:
             self._told.add(path)
+        if read.hides_pools:
+            self._hiding.add(path)
         for entry in read.entries:
             self._remember(path, entry)
 
     def pools(self) -> dict[str, Json]:
-        """Every declared work pool; of two of one name the first file's."""
+        """Every declared work pool with its `file`, but for those that files declare differently."""
         found: dict[str, Json] = {}
         for path in sorted(self._pools):
             for name, pool in self._pools[path].items():
-                found.setdefault(name, pool)
-        return found
+                found.setdefault(name, {**pool, "file": path})
+        return {name: pool for name, pool in found.items() if name not in self._disputed()}
+
+    def _disputed(self) -> dict[str, list[str]]:
+        """Work pools that files declare differently, with these files."""
+        files: dict[str, list[str]] = {}
+        for path in sorted(self._pools):
+            for name in self._pools[path]:
+                files.setdefault(name, []).append(path)
+        return {
+            name: paths
+            for name, paths in files.items()
+            if any(self._pools[path][name] != self._pools[paths[0]][name] for path in paths[1:])
+        }
 
     def refused(self) -> dict[str, FileRead]:
-        """Files of which the whole shows entries to be wrong, without those entries and with a problem for each."""
+        """Files of which the whole shows something to be wrong: without those entries and with a problem for each."""
         found: dict[str, FileRead] = {}
         for key in self._twins:
             for file, name in self._names[key]:
                 self._refuse(found, file, name, self._clash(key, file, name))
-        known = self.pools().keys() | self._builtin
-        for pool in self._used.keys() - known:
-            why = f"there is no work pool {pool!r}: declare it in git, `work_pools: {{{pool}: {{type: process}}}}`"
-            for file, entry in self._sent_to(pool):
-                self._refuse(found, file, entry.name, why)
+        disputed = self._disputed()
+        for pool, paths in disputed.items():
+            for path in paths:
+                others = ", ".join(p for p in paths if p != path)
+                why = f"work pool {pool} is declared differently in {others}: it stays as it was until they agree"
+                at = self.files[path].pools_at.get(pool, (1, 1, f"work_pools.{pool}"))
+                self._tell(found, path, at, why)
+        known = self.pools()
+        for pool, queue in sorted(self._used):
+            self._check_choice(found, pool, queue, known, disputed)
         return found
+
+    def _check_choice(
+        self, found: dict[str, FileRead], pool: str, queue: str, known: Mapping[str, Json], disputed: Collection[str]
+    ) -> None:
+        """Refuse the deployments that name a work pool or queue that nothing declares."""
+        if pool in disputed:
+            return
+        in_queue = False
+        if pool not in known and pool not in self._builtin:
+            names = known.keys() | self._builtin
+            why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it: `work_pools: {{{pool}: {{}}}}`"
+        elif queue != DEFAULT_QUEUE and queue not in (queues := known.get(pool, {}).get("work_queues", {})):
+            in_queue = True
+            near = _near(queue, [*queues, DEFAULT_QUEUE])
+            why = (
+                f"work pool {pool} has no queue {queue!r}{near}; declare it in the pool's `queues: [{{name: {queue}}}]`"
+            )
+        else:
+            return
+        for file, entry in self._sent_to(pool, queue):
+            at = entry.queue_at if in_queue else entry.pool_at
+            if self._hiding:
+                # Its pools cannot be read just now, and no deployment elsewhere is to suffer: its runs wait at worst.
+                self._tell(found, file, at, f"{why}, unless {min(self._hiding)} does, which is broken", note=True)
+            else:
+                self._refuse(found, file, entry.name, why, at)
 
     def told(self, refused: Mapping[str, FileRead]) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
         """Problems and notes of all files, sorted, and the files that have problems."""
@@ -75,14 +125,23 @@ class Assembly:
                 return file, next(e for e in self.files[file].entries if e.name == name)
         return None
 
-    def _sent_to(self, pool: str) -> Iterator[tuple[str, Entry]]:
-        return ((path, e) for path, read in self.files.items() for e in read.entries if e.pool == pool)
+    def _sent_to(self, pool: str, queue: str) -> Iterator[tuple[str, Entry]]:
+        return (
+            (path, e) for path, read in self.files.items() for e in read.entries if e.pool == pool and e.queue == queue
+        )
 
-    def _refuse(self, found: dict[str, FileRead], file: str, name: str, why: str) -> None:
+    def _tell(self, found: dict[str, FileRead], file: str, at: Place, why: str, *, note: bool = False) -> None:
+        read = found.get(file, self.files[file])
+        told = Problem(file, *at, why)
+        found[file] = (
+            replace(read, notes=(*read.notes, told)) if note else replace(read, problems=(*read.problems, told))
+        )
+
+    def _refuse(self, found: dict[str, FileRead], file: str, name: str, why: str, at: Place | None = None) -> None:
         read = found.get(file, self.files[file])
         for entry in read.entries:
             if entry.name == name:
-                problem = Problem(file, entry.line, 1, "", why)
+                problem = Problem(file, *(at or (entry.line, 1, "")), why)
                 read = replace(
                     read, entries=tuple(e for e in read.entries if e is not entry), problems=(*read.problems, problem)
                 )
@@ -104,7 +163,7 @@ class Assembly:
         if (path, entry.name) in twins or twins:
             self._twins.add(key)
         twins.add((path, entry.name))
-        self._used[entry.pool] += 1
+        self._used[entry.pool, entry.queue] += 1
 
     def _forget(self, path: str, entry: Entry) -> None:
         key = entry.name.casefold()
@@ -114,6 +173,13 @@ class Assembly:
             self._names.pop(key, None)
         if len(twins) < 2 and not any(self._repeats(file, name) for file, name in twins):  # noqa: PLR2004 - a clash takes two
             self._twins.discard(key)
-        self._used[entry.pool] -= 1
-        if not self._used[entry.pool]:
-            del self._used[entry.pool]
+        choice = (entry.pool, entry.queue)
+        self._used[choice] -= 1
+        if not self._used[choice]:
+            del self._used[choice]
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """The nearest known name, else all of them."""
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(sorted(known))})"

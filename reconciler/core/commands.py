@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.core import due, pinned
+from reconciler.core import pinned, rest
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.events import (
     DeploymentResumed,
@@ -42,14 +42,19 @@ def find(observed: Observed, name: str) -> Deployment:
         ) from None
 
 
-def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fact]]:
-    """The new run's id and its facts."""
-    deployment = find(observed, request.deployment)
+def need_source(observed: Observed, deployment: Deployment) -> None:
+    """Raises ConflictError where a run could not be pinned to a commit."""
     if not deployment.source_commit(observed.whole_commit) and deployment.source.kind != "none":
         raise ConflictError(
             f"the source commit of {deployment.name} is {deployment.version(observed.whole_commit)}",
             hint="fetch the missing history (git fetch --unshallow) and let the daemon reconcile",
         )
+
+
+def run(observed: Observed, request: RunRequest, who: str) -> tuple[str, list[Fact]]:
+    """The new run's id and its facts."""
+    deployment = find(observed, request.deployment)
+    need_source(observed, deployment)
     # A NUL is in no schedule's identity: a request whose key reads like one never gets the id of that slot's run.
     ident = run_id(deployment.name, f"request\0{request.key}", request.due)
     fact = RunCreated(
@@ -87,14 +92,19 @@ def cancel(run: Run | None, given: str, who: str, reason: str) -> list[Fact]:
     return [RunMoved(run=run.id, state=state, attempt=run.attempt, reason=said, who=who)]
 
 
-def suspend(observed: Observed, name: str, who: str, reason: str) -> list[Fact]:
-    """Stop a deployment's schedules and cancel its scheduled runs that have not started."""
+def suspend(observed: Observed, name: str, now: datetime, who: str, reason: str) -> list[Fact]:
+    """Stop a deployment's schedules and cancel its scheduled runs that have not started.
+
+    What passed while it was paused in git, or still waited to be caught up, is told first: for another reason.
+    """
     deployment = find(observed, name)
     _need(reason, "suspend")
     if deployment.suspended:
         raise ConflictError(f"{name} is suspended already: {deployment.suspended.reason}")
     said = f"suspended by {who}: {reason}"
     return [
+        *rest.skipped(deployment, now),
+        *rest.given_up(deployment, now, "the deployment was suspended", {}),
         DeploymentSuspended(deployment=name, reason=reason, who=who),
         *pinned.cancelled(observed, name, said, manual=False),
     ]
@@ -106,9 +116,7 @@ def resume(observed: Observed, name: str, now: datetime, who: str, reason: str) 
     if not deployment.suspended:
         hint = f"it is paused in git: edit {deployment.file}" if deployment.paused else ""
         raise ConflictError(f"{name} is not suspended", hint=hint)
-    hold = deployment.suspended
-    told = due.skipped(deployment, now, f"suspended by {hold.who}: {hold.reason}")
-    return [*told, DeploymentResumed(deployment=name, reason=reason, who=who)]
+    return [*rest.skipped(deployment, now), DeploymentResumed(deployment=name, reason=reason, who=who)]
 
 
 def confirm(observed: Observed, revision: str, who: str, reason: str) -> list[Fact]:

@@ -5,21 +5,26 @@ run. A fault of spec or code is a located problem and breaks its own deployment 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler import schedules
-from reconciler.core import parameters, version
+from reconciler.core import parameters, pooled, version
+from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, SpecFile
+from reconciler.core.pooled import CheckPool, Path, dotted
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Json, Problem, Source
 from reconciler.model.spec import DeploymentSpec, name_fault
 
-Path = tuple[str | int, ...]
+Place = tuple[int, int, str]
+"""Line, column and dotted key."""
 DEFAULT_POOL = "process"
+DEFAULT_QUEUE = "default"
+"""Every work pool has it, declared or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,10 @@ class Entry:
     digest: str
     source: Source
     pool: str
+    queue: str
+    pool_at: Place
+    """Where the file names the work pool."""
+    queue_at: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +51,27 @@ class FileRead:
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
     pools: Mapping[str, Json] = field(default_factory=dict)
+    """Sound work pools by name: type, limit, paused, job variables, and `work_queues` by name."""
+    pools_at: Mapping[str, Place] = field(default_factory=dict)
     specs: Mapping[str, bytes] = field(default_factory=dict)
     """Effective specs as canonical JSON, by digest; kept only until they are in the store."""
+
+    @property
+    def hides_pools(self) -> bool:
+        """Whether it may have meant work pools that are not listed, as what declares them cannot be read."""
+        return any(not p.key or p.key.startswith("work_pools") for p in self.problems)
 
     def json(self) -> dict[str, Json]:
         """As kept between starts; without the specs, which the store has."""
         return {
-            "entries": [[e.name, e.line, e.digest, e.source.json(), e.pool] for e in self.entries],
+            "entries": [
+                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at]
+                for e in self.entries
+            ],
             "problems": [p.json() for p in self.problems],
             "notes": [n.json() for n in self.notes],
             "pools": dict(self.pools),
+            "pools_at": dict(self.pools_at),
         }
 
 
@@ -59,10 +79,14 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     """The inverse of `FileRead.json`."""
     return FileRead(
         file,
-        tuple(Entry(name, line, digest, Source.load(s), pool) for name, line, digest, s, pool in data["entries"]),
+        tuple(
+            Entry(name, line, digest, Source.load(source), pool, queue, tuple(pool_at), tuple(queue_at))
+            for name, line, digest, source, pool, queue, pool_at, queue_at in data["entries"]
+        ),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),
         data["pools"],
+        {name: (line, column, key) for name, (line, column, key) in data["pools_at"].items()},
     )
 
 
@@ -73,18 +97,12 @@ class Code:
     flow: Callable[[str, str], FlowFacts | EntrypointProblem] | None
     """Called with the entrypoint and the directory it is relative to."""
     absent: str = ""
+    step: Callable[[str, tuple[str, ...]], StepFacts] | None = None
+    """Called with `module.function` and the directories it is looked for in."""
+    problem: str = ""
+    """Why the source cannot be laid out as it is asked for."""
+    note: str = ""
 
-
-class PoolFault(NamedTuple):
-    """What is wrong with a work pool's type (an empty path) or with job variables for it; a note refuses nothing."""
-
-    path: Path
-    message: str
-    note: bool = False
-
-
-CheckPool = Callable[[str, Mapping[str, Json]], Iterable[PoolFault]]
-"""(type of the pool, job variables) to what is wrong with them."""
 
 CodeOf = Callable[[Source], Code]
 """The code of a source at the commit it would run at."""
@@ -92,9 +110,14 @@ CodeOf = Callable[[Source], Code]
 
 def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check_pool: CheckPool) -> FileRead:
     """What the file declares, with the code of each deployment read through `code_of`."""
-    pools = {name: _pool(pool) for name, pool in found.pools.items()}
     problems, notes = list(found.problems), list(found.notes)
-    problems += _unknown_types(found, pools, check_pool)
+    pools = {}
+    for name, given in found.pools.items():
+        faults, remarks = pooled.check(found, name, given, check_pool)
+        problems += faults
+        notes += remarks
+        if not faults:
+            pools[name] = pooled.canonical(given)
     entries: list[Entry] = []
     specs: dict[str, bytes] = {}
     for parsed in found.deployments:
@@ -103,28 +126,24 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
         reading = _Reading(found, parsed, parsed.spec, code_of, ours)
         effective = reading.effective()
         reading.check_variables(pools, check_pool)
+        reading.check_own_steps()
         problems += reading.problems
         notes += reading.notes
         if effective is not None and not reading.problems:
             name = f"{effective['flow_name']}/{effective['name']}"
             text = canonical(effective)
-            entry = Entry(name, parsed.line, sha256(text).hexdigest(), reading.source, effective["work_pool"]["name"])
-            entries.append(entry)
-            specs[entry.digest] = text
-    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, specs)
+            digest, choice = sha256(text).hexdigest(), effective["work_pool"]
+            at = [_place(found, (*parsed.path, "work_pool", key)) for key in ("name", "work_queue_name")]
+            entries.append(
+                Entry(name, parsed.line, digest, reading.source, choice["name"], choice["work_queue_name"], *at)
+            )
+            specs[digest] = text
+    places = {name: _place(found, ("work_pools", name)) for name in pools}
+    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, specs)
 
 
-def _unknown_types(found: SpecFile, pools: Mapping[str, Json], check_pool: CheckPool) -> Iterator[Problem]:
-    for name, pool in pools.items():
-        for fault in check_pool(pool["type"], {}):
-            path = ("work_pools", name, "type")
-            line, column = found.locate(path)
-            yield Problem(found.file, line, column, dotted(path), fault.message)
-
-
-def _pool(pool: Mapping[str, Json]) -> dict[str, Json]:
-    queues = {q["name"]: q for q in pool.get("queues", ())}
-    return {"type": "process"} | {k: v for k, v in pool.items() if k != "queues"} | {"work_queues": queues}
+def _place(found: SpecFile, path: Path) -> Place:
+    return (*found.locate(path), dotted(path))
 
 
 class _Reading:
@@ -190,7 +209,7 @@ class _Reading:
             "work_pool": spec.work_pool.model_dump(mode="json")
             | {
                 "name": spec.work_pool.name or DEFAULT_POOL,
-                "work_queue_name": spec.work_pool.work_queue_name or "default",
+                "work_queue_name": spec.work_pool.work_queue_name or DEFAULT_QUEUE,
             },
             "parameter_openapi_schema": schema,
             "flow": _flow_part(facts),
@@ -206,10 +225,40 @@ class _Reading:
                 tell = self._note if fault.note else self._problem
                 tell(("work_pool", "job_variables", *fault.path), fault.message)
 
+    def check_own_steps(self) -> None:
+        """The steps that are functions in the repository: whether they are there and take what they are given."""
+        cloned = self._pull is None
+        for index, step in enumerate(self._pull or ()):
+            cloned = cloned or step["step"] in version.CLONES
+            if "." not in step["step"]:
+                continue
+            path = ("pull", index)
+            if step["requires"]:
+                self._note(
+                    path, "`requires` is not installed: list it in a file for pip_install_requirements before it"
+                )
+            root = working_directory((self._pull or [])[:index])
+            read = self._code_of(self.source).step if cloned and root is not None else None
+            if read is None or root is None:
+                self._note(path, f"{step['step']} is not read: it is taken as installed where the run runs")
+                continue
+            below = "/".join(part for part in (root, self._spec.path or "") if part)
+            facts = read(step["step"], tuple(dict.fromkeys((root, below))))
+            if facts.note:
+                self._note(path, facts.note)
+            if facts.problem:
+                self._problem(path, facts.problem)
+            for name, message in faults(facts, step["inputs"]):
+                self._problem((*path, "inputs", name) if name else path, message)
+
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""
         root = working_directory(self._pull)
         code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
+        if code.problem:
+            self._problem(("pull",), code.problem)
+        if code.note:
+            self._note(("pull",), code.note)
         if code.flow is None:
             self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
             return None
@@ -298,11 +347,3 @@ def working_directory(pull: list[dict[str, Json]] | None) -> str | None:
         root = f"{root}/{directory}"
     parts = [p for p in root.split("/") if p not in {"", "."}]
     return None if ".." in parts else "/".join(parts)
-
-
-def dotted(path: Path) -> str:
-    """`("deployments", 0, "name")` as `deployments[0].name`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

@@ -42,7 +42,8 @@ def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
         return "Invalid", _first_problem(deployment, observed)
     if deployment.suspended:
         hold = deployment.suspended
-        return "Suspended", f"{hold.reason} ({hold.who})"
+        also = f"; paused in {deployment.file} too" if deployment.paused else ""
+        return "Suspended", f"{hold.reason} ({hold.who}){also}"
     if deployment.paused:
         return "Paused", f"paused in {deployment.file}"
     if deployment.last_state in BAD:

@@ -6,10 +6,13 @@ the deployment is pruned; running ones go on. A change of spec or source changes
 
 from datetime import datetime
 
-from reconciler.core import due
+from reconciler.core import rest
 from reconciler.model.events import Fact, RunMoved
 from reconciler.model.plan import Action, Desired, Plan
 from reconciler.model.state import QUEUED, Observed, State
+
+PRUNED = "the deployment was pruned"
+PAUSED = "the deployment was paused in git"
 
 
 def cancelled(observed: Observed, name: str, reason: str, *, manual: bool) -> list[Fact]:
@@ -22,19 +25,21 @@ def cancelled(observed: Observed, name: str, reason: str, *, manual: bool) -> li
 
 
 def before(plan: Plan, desired: Desired, observed: Observed, now: datetime) -> list[Fact]:
-    """The facts that come before a plan's own: slots that passed while standing still, and runs that will not start."""
+    """The facts that come before a plan's own: slots that passed and were not told, and runs that will not start."""
     facts: list[Fact] = []
     for change in plan.changes:
         known = observed.deployments.get(change.deployment)
         if known is None:
             continue
-        if known.suspended or known.paused:
-            hold = known.suspended
-            facts += due.skipped(known, now, f"suspended by {hold.who}: {hold.reason}" if hold else "paused in git")
-        else:
-            facts += due.skipped(known, now, "the schedule was inactive", inactive_only=True)
+        facts += rest.skipped(known, now)
+        spec = desired.specs[change.declared.digest] if change.declared else {}
         if change.action is Action.PRUNE:
-            facts += cancelled(observed, known.name, "the deployment was pruned", manual=True)
-        elif change.declared is not None and desired.specs[change.declared.digest].get("paused"):
-            facts += cancelled(observed, known.name, "the deployment was paused in git", manual=False)
+            facts += rest.given_up(known, now, PRUNED, {})
+            facts += cancelled(observed, known.name, PRUNED, manual=True)
+        elif spec.get("paused"):
+            facts += rest.given_up(known, now, PAUSED, {})
+            facts += cancelled(observed, known.name, PAUSED, manual=False)
+        else:
+            rules = {rule["id"]: rule for rule in spec.get("schedules") or ()}
+            facts += rest.given_up(known, now, "the schedule was changed or removed", rules)
     return facts

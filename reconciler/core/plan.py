@@ -5,7 +5,7 @@ The guard: a revision that would prune every applied deployment, or three or mor
 a newly added file is broken nothing is pruned at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core.diff import diff
@@ -16,6 +16,9 @@ from reconciler.model.events import (
     DeploymentUpdated,
     Fact,
     HistoryRewound,
+    PoolCreated,
+    PoolPruned,
+    PoolUpdated,
     RevisionApplied,
     RevisionRefused,
 )
@@ -28,6 +31,7 @@ from reconciler.model.plan import (
     Json,
     Moved,
     Plan,
+    PoolChange,
     Refusal,
     Source,
     SourceKind,
@@ -94,7 +98,7 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
 def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
     found = _compare(desired, observed)
-    new_and_broken = desired.broken - {d.file for d in observed.deployments.values()} if desired.broken else ()
+    new_and_broken = desired.broken - _files(observed) if desired.broken else frozenset()
     held = [d for d in found.missing if new_and_broken or d.file in desired.broken]
     prunes = [d for d in found.missing if d not in held] if held else found.missing
     changes = [_create(desired, declared) for declared in found.new]
@@ -105,10 +109,38 @@ def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
         base=observed.revision,
         moved=_moved(desired, observed, found, held),
         changes=tuple(sorted(changes, key=lambda c: (c.action, c.deployment))),
+        pools=tuple(_pools(desired, observed, held, new_and_broken)),
         refused=_guard(desired, observed, [d.name for d in prunes], policy),
         problems=desired.problems,
         notes=desired.notes,
     )
+
+
+def _files(observed: Observed) -> set[str]:
+    """The files that hold what is applied."""
+    pools = {pool["file"] for pool in observed.pools.values() if "file" in pool}
+    return pools | {d.file for d in observed.deployments.values()}
+
+
+def _pools(
+    desired: Desired, observed: Observed, held: Collection[Deployment], new_and_broken: Collection[str]
+) -> Iterator[PoolChange]:
+    """Changes of work pools. One that broken files may still declare, or that a held deployment names, stays."""
+    used = {d.pool for d in held}
+    for name in sorted(desired.pools.keys() | observed.pools.keys()):
+        before, after = observed.pools.get(name), desired.pools.get(name)
+        if after is None and before is not None:
+            if not (new_and_broken or before.get("file") in desired.broken or name in used):
+                yield PoolChange(Action.PRUNE, name, f"no longer declared (was in {before.get('file', 'git')})")
+        elif before is None and after is not None:
+            yield PoolChange(Action.CREATE, name, f"declared in {after['file']}", declared=after)
+        elif before is not None and after is not None and before != after:
+            fields = diff(before, after)
+            yield PoolChange(Action.UPDATE, name, f"{_said(fields)} changed in {after['file']}", fields, after)
+
+
+def _said(fields: tuple[FieldDiff, ...]) -> str:
+    return ", ".join(d.field for d in fields[:NAMED]) + (", …" if len(fields) > NAMED else "")
 
 
 def _create(desired: Desired, declared: Declared) -> Change:
@@ -128,8 +160,7 @@ def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
     fields = diff(before, after) if before is not None else ()
     if known.file != declared.file:
         fields = (*fields, FieldDiff("file", known.file, declared.file))
-    said = ", ".join(d.field for d in fields[:NAMED]) + (", …" if len(fields) > NAMED else "")
-    reason = f"{said or 'spec'} changed in {declared.file}"
+    reason = f"{_said(fields) or 'spec'} changed in {declared.file}"
     return Change(
         Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
         declared,
@@ -191,7 +222,7 @@ def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Poli
     return None
 
 
-def facts(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, Json]) -> list[Fact]:
+def facts(plan: Plan, desired: Desired, observed: Observed) -> list[Fact]:
     """What applying the plan appends: nothing when the revision is applied already or was refused before."""
     if plan.refused:
         if observed.refused and observed.refused["revision"] == plan.revision:
@@ -202,16 +233,25 @@ def facts(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, 
     found: list[Fact] = []
     if desired.rewound_from:
         found.append(HistoryRewound(before=desired.rewound_from, after=desired.revision))
+    found += [_pool_fact(change) for change in plan.pools]
     found += [_change_fact(change, desired, observed) for change in plan.changes]
     found += [DeploymentMoved(deployment=n, source=s.json()) for n, s in plan.moved.own.items()]
-    return [*found, _applied(plan, desired, observed, pools)]
+    return [*found, _applied(plan, desired, observed)]
+
+
+def _pool_fact(change: PoolChange) -> Fact:
+    if change.action is Action.PRUNE:
+        return PoolPruned(pool=change.pool, reason=change.reason)
+    if change.action is Action.CREATE:
+        return PoolCreated(pool=change.pool, declared=change.declared)
+    return PoolUpdated(pool=change.pool, declared=change.declared, changed=tuple(d.field for d in change.diff))
 
 
 def _repaired(desired: Desired, observed: Observed) -> bool:
     return [p.json() for p in desired.problems] != observed.problems
 
 
-def _applied(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[str, Json]) -> RevisionApplied:
+def _applied(plan: Plan, desired: Desired, observed: Observed) -> RevisionApplied:
     counts = {a: sum(c.action is a for c in plan.changes) for a in Action}
     return RevisionApplied(
         revision=desired.revision,
@@ -222,7 +262,6 @@ def _applied(plan: Plan, desired: Desired, observed: Observed, pools: Mapping[st
         held=tuple(sorted(plan.moved.invalid)),
         problems=tuple(p.json() for p in desired.problems),
         notes=len(desired.notes),
-        pools=None if dict(pools) == observed.pools else dict(pools),
         created=counts[Action.CREATE],
         updated=counts[Action.UPDATE],
         pruned=counts[Action.PRUNE],

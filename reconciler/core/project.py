@@ -57,7 +57,7 @@ def _revision_applied(observed: Observed, event: Event, touched: Touched) -> Non
     observed.refused = None
     observed.confirmed = None
     observed.stale = None
-    if data.get("pools") is not None:
+    if data.get("pools") is not None:  # of the first logs, in which pools had no facts of their own
         observed.pools = dict(data["pools"])
     touched.repository = True
     _mark_held(observed, set(data.get("held", ())), previous, touched)
@@ -147,6 +147,7 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
         last_state=old.last_state if old else None,
         last_at=old.last_at if old else None,
     )
+    observed.lanes.turn(name)
     now = {scheduled.id for scheduled in observed.deployments[name].schedules}
     _leave(observed, (s for s in kept.values() if s.id not in now), touched)
     touched.deployments.add(name)
@@ -188,6 +189,7 @@ def _deployment_moved(observed: Observed, event: Event, touched: Touched) -> Non
 def _deployment_pruned(observed: Observed, event: Event, touched: Touched) -> None:
     _leave(observed, _deployment(observed, event).schedules, touched)
     del observed.deployments[event.subject]
+    observed.lanes.turn(event.subject)
     touched.deployments.add(event.subject)
 
 
@@ -290,11 +292,13 @@ def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
 
 def _pool_written(observed: Observed, event: Event, touched: Touched) -> None:
     observed.pools[event.subject] = dict(event.data["declared"])
+    observed.lanes.turn(event.subject)
     touched.repository = True
 
 
 def _pool_pruned(observed: Observed, event: Event, touched: Touched) -> None:
     observed.pools.pop(event.subject, None)
+    observed.lanes.turn(event.subject)
     touched.repository = True
 
 

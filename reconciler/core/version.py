@@ -40,10 +40,12 @@ def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
     directories = () if "." in directories else directories
     branch, commit = inputs.get("branch"), inputs.get("commit_sha")
     mine = ours(repository)
+    modules = inputs.get("include_submodules") is True
     if commit:
-        return Source(SourceKind.COMMIT, commit, None if mine else repository, None, directories)
+        return Source(SourceKind.COMMIT, commit, None if mine else repository, None, directories, submodules=modules)
     if not mine:
-        return Source(SourceKind.FOREIGN, None, repository, branch, directories)
+        return Source(SourceKind.FOREIGN, None, repository, branch, directories, submodules=modules)
     if branch:
-        return Source(SourceKind.BRANCH, None, None, branch, directories)
-    return Source(SourceKind.SCOPE if directories else SourceKind.WHOLE, None, None, None, directories)
+        return Source(SourceKind.BRANCH, None, None, branch, directories, submodules=modules)
+    kind = SourceKind.SCOPE if directories else SourceKind.WHOLE
+    return Source(kind, None, None, None, directories, submodules=modules)

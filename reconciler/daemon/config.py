@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.retention import Keep
 from reconciler.model.errors import AccessError, InvalidRequestError
 
 MIB = 1024 * 1024
+DAY = 86_400.0
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -38,6 +40,11 @@ class Settings:
     output_mib: int = _setting(64, "output kept of one run, in MiB; past it the middle is cut")
     cancel_grace: float = _setting(30.0, "seconds between SIGTERM and SIGKILL of a cancelled run")
     copies_mib: int = _setting(2048, "working copies prepared ahead, in MiB")
+    keep_output: float = _setting(30 * DAY, "how long the output of a run that is over is kept")
+    keep_output_mib: int = _setting(10_240, "output kept of all runs that are over, in MiB; the oldest goes first")
+    keep_payloads: float = _setting(365 * DAY, "how long parameters, results, errors and old specs are kept")
+    keep_environments: float = _setting(30 * DAY, "how long an environment that no run uses is kept")
+    keep_environments_mib: int = _setting(10_240, "environments kept that no run uses, in MiB")
     allow_network_fs: bool = _setting(False, "keep state on a network file system all the same")  # noqa: FBT003
     allow_owner: bool = _setting(False, "serve a repository that another user owns")  # noqa: FBT003
 
@@ -60,6 +67,17 @@ def load(state_dir: Path, flags: Mapping[str, Any]) -> Settings:
 def environment(name: str) -> str | None:
     """One variable of the daemon's or the command's environment."""
     return os.environ.get(name)
+
+
+def kept(settings: Settings) -> Keep:
+    """What retention keeps, as set."""
+    return Keep(
+        settings.keep_output,
+        settings.keep_output_mib * MIB,
+        settings.keep_payloads,
+        settings.keep_environments,
+        settings.keep_environments_mib * MIB,
+    )
 
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
@@ -121,10 +139,10 @@ def _convert(like: Any, value: Any) -> Any:
 
 
 def seconds(value: Any) -> float:
-    """Seconds from a number or `30s`, `5m`, `2h`, `500ms`. Raises ValueError."""
+    """Seconds from a number or `30s`, `5m`, `2h`, `30d`, `500ms`. Raises ValueError."""
     if not isinstance(value, str):
         return float(value)
-    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", DAY)):
         if value.endswith(unit):
             return float(value.removesuffix(unit)) * factor
     return float(value)

@@ -74,11 +74,16 @@ class Ledger:
         self._lost = True
         self.recover()
 
-    def recover(self) -> None:
-        """Read the state again where that failed before: what memory holds then was never made durable."""
-        if self._lost:
+    def recover(self) -> bool:
+        """Read the state again where that failed before: what memory holds then was never made durable.
+
+        Whether it was read now: what was made from the state before is to be made again.
+        """
+        lost = self._lost
+        if lost:
             self.observed = load(self.store)
             self._lost = False
+        return lost
 
     def _clear(self) -> None:
         self._facts, self._payloads, self._touched, self._at = [], {}, Touched(), None

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core import admit, due, pinned, plan, report, rows
+from reconciler import plugins, pools
+from reconciler.core import admit, agenda, due, job_variables, pinned, plan, report, rows
+from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
 from reconciler.daemon.crumbs import Busy, Crumbs
@@ -72,17 +74,17 @@ class Loop:
         self._supervisor = supervisor
         self._clock = clock
         self._policy = policy
-        self._places = places
+        self._host = Host(places, frozenset(plugins.words(pools)))
         self._read: Read | None = None
         self._keep: Read | None = None
         self._told: list[Plan] = []
         """Plans staged in this turn: said in the daemon's output once they are durable."""
         self._unheard: list[Message] = []
         """What git said in a turn that could not be made durable: nobody would say it again."""
-        self._ahead = due.look_ahead(ledger.observed)
-        due.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
+        self._ahead = agenda.look_ahead(ledger.observed)
+        agenda.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
         self._dues_kept = False
-        self._agenda = due.Agenda(ledger.observed.deployments)
+        self._agenda = agenda.Agenda(ledger.observed.deployments)
         self._failures = 0
         self._acted = ledger.observed.seq
         """How far the log was carried out; what comes before a start, `adopt` carries out."""
@@ -121,7 +123,7 @@ class Loop:
         self.save()
         self._checkpoint()
         now = self._clock()
-        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed, now)) if w]
+        wakes = [w for w in (self._agenda.wake_at(now), admit.wake_at(self.ledger.observed)) if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
@@ -136,7 +138,7 @@ class Loop:
         if not (once and self._dues_kept):
             self._dues_kept = True
             with contextlib.suppress(StoreError):
-                self.ledger.store.cache_put(DUES, {"": canonical(due.known(self.ledger.observed))})
+                self.ledger.store.cache_put(DUES, {"": canonical(agenda.known(self.ledger.observed))})
 
     def _turn(self, messages: list[Message]) -> bool:
         """Take messages in; whether to go on."""
@@ -145,7 +147,8 @@ class Loop:
         messages = [*self._unheard, *messages]
         self._unheard = []
         try:
-            self.ledger.recover()
+            if self.ledger.recover():
+                self._look_again()
             self._catch_up()
             self._slots(now)
             for message in messages:
@@ -215,8 +218,12 @@ class Loop:
         self.payloads.forget()
         with contextlib.suppress(StoreError):
             self.ledger.drop()
-        self._ahead = due.look_ahead(self.ledger.observed)
-        self._agenda = due.Agenda(self.ledger.observed.deployments)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """The state was read anew: so is what is to come."""
+        self._ahead = agenda.look_ahead(self.ledger.observed)
+        self._agenda = agenda.Agenda(self.ledger.observed.deployments)
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -270,13 +277,13 @@ class Loop:
             return
         observed, desired = self.ledger.observed, self._read.desired
         made = plan.plan(desired, observed, self._policy)
-        facts = plan.facts(made, desired, observed, self._read.pools)
+        facts = plan.facts(made, desired, observed)
         if facts and not made.refused:
             self.payloads.add_specs(self._read.texts, (c.declared for c in made.changes))
             facts = [*pinned.before(made, desired, observed, now), *facts]
         if facts:
             self.stage(facts, now)
-            self._ahead = due.look_ahead(self.ledger.observed)
+            self._ahead = agenda.look_ahead(self.ledger.observed)
             self._told.append(made)
         if not made.refused:
             self._keep = self._read
@@ -315,18 +322,21 @@ class Loop:
         ripe = self._agenda.ripe(now)
         if not ripe:
             return
-        found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe)
+        found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe, ran=self._ran)
         self.stage(list(found.facts), now)
         self._agenda.learn(found.wakes)
         if found.facts:
-            self._ahead = due.look_ahead(self.ledger.observed)
+            self._ahead = agenda.look_ahead(self.ledger.observed)
+
+    def _ran(self, run: str) -> bool:
+        return self.find_run(run) is not None
 
     def _admit(self, now: datetime) -> None:
         observed = self.ledger.observed
         if not observed.runs:
             return
         self.stage(admit.late(observed, now), now)
-        self.stage(admit.admit(observed, now, self._places), now)
+        self.stage(admit.admit(observed, now, self._host), now)
 
     def _reported(self, message: Report, now: datetime) -> None:
         run = self.ledger.observed.runs.get(message.run)
@@ -351,12 +361,14 @@ class Loop:
                 self._supervisor.forget(event.subject)
 
     def _launch(self, run: Run) -> None:
-        what = Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), self.pool_type(run))
-        self._supervisor.launch(run, what)
+        base = job_variables.defaults(self.ledger.observed.pools.get(run.pool) or {})
+        self._supervisor.launch(
+            run, Launch(self.payloads.spec(run.spec), self.payloads.value(run.parameters), self.pool_type(run), base)
+        )
 
     def pool_type(self, run: Run) -> str:
-        """The type of the work pool that a run goes to."""
-        return str((self.ledger.observed.pools.get(run.pool) or {"type": run.pool})["type"])
+        """The type of the work pool that a run goes to, as it was when it took its slot."""
+        return str(run.detail.get("pool_type") or run.pool)
 
     def adopt(self) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
@@ -409,6 +421,8 @@ def _tell(made: Plan) -> None:
         return
     said = [f"{sum(c.action is action for c in made.changes)} {action.past}" for action in Action]
     log.info("revision %s applied: %s, %d moved", made.revision[:8], ", ".join(said), len(made.moved.deployments))
+    for change in made.pools:
+        log.info("work pool %s %s: %s", change.pool, change.action.past, change.reason)
     for problem in made.problems[:TOLD]:
         log.warning("%s", problem)
     if len(made.problems) > TOLD:

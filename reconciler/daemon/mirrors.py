@@ -9,10 +9,10 @@ from pathlib import Path
 
 from reconciler import git
 from reconciler.daemon.reading import Elsewhere
-from reconciler.git import history, url
+from reconciler.git import history, submodules, url
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
-from reconciler.model.plan import Source
+from reconciler.model.plan import Json, Source
 
 TIMEOUT = 60.0
 
@@ -49,6 +49,35 @@ class Mirrors:
     def git_dir(self, source: Source) -> Path:
         """Where the objects of a source's repository lie, as of its last fetch."""
         return git.remote.mirror_path(self._address(source), self._folder)
+
+    def submodules(self, repo: Repository, tree: str, source: Source, *, fetch: bool = True) -> list[Json]:
+        """The submodules of a tree as an order lists them, each fetched unless it is here or `fetch` is off.
+
+        Raises StepError for what may not be, SourceUnavailableError or NotFoundError for what is not to be had.
+        """
+        base = self._address(source) if source.repository else self._own_address(repo)
+        local = source.repository is None or url.host(base) is None
+        bring = self._bring if fetch else self._here
+        rules = submodules.Rules(self._hosts, bring, local, source.directories)
+        found = submodules.every(repo, tree, base, rules)
+        return [{"path": module.path, "git_dir": str(place), "commit": module.commit} for module, place in found]
+
+    def _own_address(self, repo: Repository) -> str:
+        """What relative addresses start from in this repository: its remote, else its own place, as git has it."""
+        remotes = repo.remotes()
+        address = remotes.get("origin") or next(iter(remotes.values()), str(self._base))
+        return address if url.host(address) else str((self._base / url.parse(address).path).resolve())
+
+    def _bring(self, address: str, commit: str) -> Path:
+        return git.remote.mirror(address, self._folder, commit=commit, timeout=TIMEOUT)[0]
+
+    def _here(self, address: str, commit: str) -> Path:
+        path = git.remote.mirror_path(address, self._folder)
+        if path.is_dir():
+            with Repository.open(path, trust_owner=True) as repo:
+                if repo.has(commit):
+                    return path
+        raise SourceUnavailableError(f"{url.redact(address)} is not here with this commit")
 
     def _address(self, source: Source) -> str:
         address = source.repository or ""

@@ -15,7 +15,7 @@ from reconciler.core.parse import parse
 from reconciler.core.version import paths as scope_paths
 from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison
 from reconciler.daemon.reading import Elsewhere, Texts, stamp
-from reconciler.daemon.view import FILE_LIMIT, View
+from reconciler.daemon.view import FILE_LIMIT, Bring, View
 from reconciler.daemon.words import Words
 from reconciler.git import history, tree
 from reconciler.git.objects import TooLargeError
@@ -45,14 +45,23 @@ class _Row:
     """Code paths that were asked for, found or not."""
     commits: Mapping[str, str] | None = None
     """By deployment: the commits of sources elsewhere."""
+    pending: bool = False
+    """Whether submodules are not here yet: they are asked for again."""
 
 
 class Observer:
     """Reads the spec files of one repository, revision after revision."""
 
     def __init__(
-        self, specs: str, words: Words, ours: Callable[[str], bool], resolve: Resolve, poison: Poison = NO_POISON
+        self,
+        specs: str,
+        words: Words,
+        ours: Callable[[str], bool],
+        resolve: Resolve,
+        bring: Bring = lambda _repo, _tree, _source: (),
+        poison: Poison = NO_POISON,
     ) -> None:
+        self._bring = bring
         self._under = "" if specs.strip("/") == "." else specs.strip("/")
         self._inside = f"{self._under}/" if self._under else ""
         self._words = words
@@ -73,6 +82,7 @@ class Observer:
         self._elsewhere_files: set[str] = set()
         self._refused: set[str] = set()
         """Files of which the whole refuses entries: no plan names their specs, so the store has none of them."""
+        self._pending = False
         self._unread: set[str] = set()
         """Such files after a restart: they are read again for their specs."""
 
@@ -94,10 +104,6 @@ class Observer:
         self._redeclare(affected)
         self._dirty |= affected
         return self._desired(_rewound(repo, applied, head))
-
-    def pools(self) -> dict[str, Json]:
-        """Every declared work pool by name."""
-        return self._all.pools()
 
     @property
     def looks_elsewhere(self) -> bool:
@@ -150,7 +156,7 @@ class Observer:
 
     def _has_moved(self, repo: Repository, row: _Row) -> bool:
         try:
-            return any(
+            return row.pending or any(
                 self._elsewhere(repo, e.source).commit != (row.commits or {}).get(e.name)
                 for e in row.read.entries
                 if e.source.kind in OTHERS
@@ -170,6 +176,7 @@ class Observer:
             return _Row(_faulty(path, f"the file has {error.size} bytes; a spec file has at most {FILE_LIMIT}"))
         asked: set[str] = set()
         elsewhere: dict[Source, str] = {}
+        self._pending = False
         try:
             self._poison.spec(path, entry.id)
             read = self._declare(data, path, lambda source: self._code(view, source, asked, elsewhere))
@@ -181,10 +188,10 @@ class Observer:
             # A defect of ours, met by one file: it is told, and the others are read on.
             log.exception("reading %s failed", path)
             what = f"reading it failed: {type(error).__name__}; the daemon's log has the details"
-            return _Row(_faulty(path, what), tuple(sorted(asked)))
+            return _Row(_faulty(path, what), tuple(sorted(asked)), None, self._pending)
         self.specs.update(read.specs)
         commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
-        return _Row(replace(read, specs={}), tuple(sorted(asked)), commits)
+        return _Row(replace(read, specs={}), tuple(sorted(asked)), commits, self._pending)
 
     def _declare(self, data: bytes, path: str, code: Callable[[Source], Code]) -> FileRead:
         found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
@@ -194,14 +201,34 @@ class Observer:
         if source.kind is SourceKind.NONE:
             return Code(None, "no pull step brings it from git")
         if source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}:
-            return Code(lambda entrypoint, root: view.flow(entrypoint, root, asked))
+            problem, note = self._submodules(view, source, asked)
+            return Code(
+                problem=problem,
+                note=note,
+                flow=lambda entrypoint, root: view.flow(entrypoint, root, asked),
+                step=lambda word, bases: view.step(word, bases, asked),
+            )
         try:
             place = self._elsewhere(view.repo, source)
             other = view.at(place)
         except SourceUnavailableError as error:
             return Code(None, error.message)
         elsewhere[source] = place.commit
-        return Code(lambda entrypoint, root: other.flow(entrypoint, root, set()))
+        problem, note = self._submodules(other, source, set())
+        return Code(
+            problem=problem,
+            note=note,
+            flow=lambda entrypoint, root: other.flow(entrypoint, root, set()),
+            step=lambda word, bases: other.step(word, bases, set()),
+        )
+
+    def _submodules(self, view: View, source: Source, asked: set[str]) -> tuple[str, str]:
+        """What is wrong with the submodules of a source, and what is to be known of them; they are brought here."""
+        if not source.submodules:
+            return "", ""
+        found = view.submodules(source, self._bring, asked)
+        self._pending |= any(found)
+        return found
 
     def _elsewhere(self, repo: Repository, source: Source) -> Elsewhere:
         """The commit of a source that does not follow the tracked branch. Raises SourceUnavailableError."""
@@ -250,7 +277,7 @@ class Observer:
         if row is None:
             return dropped
         self._rows[path] = row
-        if any(e.source.kind in OTHERS for e in row.read.entries):
+        if row.pending or any(e.source.kind in OTHERS for e in row.read.entries):
             self._elsewhere_files.add(path)
         for code in row.code:
             self._by_code.setdefault(code, set()).add(path)
@@ -299,6 +326,7 @@ class Observer:
             problems=problems,
             notes=notes,
             rewound_from=rewound,
+            pools=self._all.pools(),
         )
 
     # --- a restart -------------------------------------------------------------------------------------------------
@@ -328,7 +356,10 @@ class Observer:
                 data = json.loads(text)
                 for scope, answer in data["scopes"]:
                     self._known[tuple(scope)] = (tuple(scope), _answer(answer))
-                self._take(path, _Row(read_of(path, data["read"]), tuple(data["code"]), data["commits"]))
+                self._take(
+                    path,
+                    _Row(read_of(path, data["read"]), tuple(data["code"]), data["commits"], data.get("pending", False)),
+                )
         self._known[WHOLE] = (WHOLE, _answer(head["whole"]))
         self._redeclare(list(self._rows))
         self._unread = set(self._all.refused())
@@ -339,7 +370,15 @@ class Observer:
         if row is None:
             return b""
         scopes = [[list(scope), self._text(scope)] for scope in sorted(_scopes(path, row))]
-        return canonical({"read": row.read.json(), "code": row.code, "commits": row.commits, "scopes": scopes})
+        return canonical(
+            {
+                "read": row.read.json(),
+                "code": row.code,
+                "commits": row.commits,
+                "scopes": scopes,
+                "pending": row.pending,
+            }
+        )
 
     def _text(self, scope: Scope) -> str | None:
         answer = self._known[scope][1]

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler import plugins, pools
-from reconciler.core import version
+from reconciler.core import job_variables, version
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -16,7 +17,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.git import pins
 from reconciler.git.checkout import scope
 from reconciler.git.repository import Repository
-from reconciler.model.errors import SourceUnavailableError, StepError
+from reconciler.model.errors import ReconcilerError, SourceUnavailableError, StepError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
@@ -40,9 +41,11 @@ class Orders:
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
 
-    def make(self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
-        """The order of a run's current attempt."""
-        variables = dict((spec.get("work_pool") or {}).get("job_variables") or {})
+    def make(
+        self, run: Run, spec: Mapping[str, Json], parameters: Mapping[str, Json], base: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """The order of a run's current attempt; `base` is what its pool says of job variables."""
+        variables = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {})
         flow = dict(spec.get("flow") or {})
         return {
             "run": run.id,
@@ -57,6 +60,8 @@ class Orders:
             "due": instant(run.due),
             "state_dir_copies": str(self._state.copies),
             "git_dir": str(self._common),
+            "environments": str(self._state.environments),
+            "python": sys.executable,
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
@@ -129,6 +134,19 @@ class Orders:
             if not commit or not self._repository(git_dir).has(commit):
                 raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
             self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])))
+            if inputs.get("include_submodules") is True:
+                inputs["submodules"] = self._submodules(step)
+                for each in inputs["submodules"]:
+                    self._copies.want(Wanted(Path(each["git_dir"]), each["commit"], ()))
+
+    def _submodules(self, step: Mapping[str, Json]) -> list[Json]:
+        """Where each submodule of a clone's commit lies. Raises StepError where one is not here."""
+        (source,) = version.sources([step], self._mirrors.ours)
+        repo = self._repository(Path(step["inputs"]["git_dir"]))
+        try:
+            return self._mirrors.submodules(repo, repo.commit(step["inputs"]["commit"]).tree, source, fetch=False)
+        except ReconcilerError as error:
+            raise StepError(error.message, hint="see the notes of `reconciler plan`") from None
 
     def released(self, run: str) -> None:
         """A run is over; the pin of its commit goes with the next `sweep` unless another run needs it."""

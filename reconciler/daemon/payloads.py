@@ -4,7 +4,7 @@ New ones are kept until `new` hands them to the append of the facts that name th
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.core.arguments import merge
@@ -96,6 +96,11 @@ class Payloads:
             if key in final and (report.exit is not None or report.dead):
                 final[key] = self.keep(key, final[key])
         return Report(report.run, report.attempt, report.facts, final, report.exit, report.dead)
+
+    @property
+    def held(self) -> Collection[str]:
+        """The digests in memory, which are believed to be in the store."""
+        return self._kept.keys()
 
     def new(self) -> list[Payload]:
         """The payloads that the store may not have yet; asked once."""

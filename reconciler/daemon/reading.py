@@ -15,7 +15,7 @@ class Elsewhere:
     commit: str
 
 
-FORMAT = 1
+FORMAT = 2
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 
@@ -53,8 +53,6 @@ class Read:
     """Git was read: the desired state at its newest revision."""
 
     desired: Desired
-    pools: Mapping[str, Json]
-    """Every declared work pool by name."""
     texts: Mapping[str, bytes]
     """Effective specs as canonical JSON by digest: those that may not be in the store yet."""
     rows: Mapping[str, bytes]

@@ -140,7 +140,7 @@ class Looker:
             observer.settled()
             self._settled = None
         desired = observer.desired(repo, head, self._applied)
-        return Read(desired, observer.pools(), dict(observer.specs), observer.unsaved())
+        return Read(desired, dict(observer.specs), observer.unsaved())
 
 
 def first_branch(repo: Repository) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 from reconciler import core
 from reconciler.core import commands
 from reconciler.core.arguments import merge
+from reconciler.daemon import backfills, retention
 from reconciler.daemon.loop import Loop, Request
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.events import Fact
 from reconciler.model.ids import moment
 from reconciler.model.plan import Json
 from reconciler.model.spec import MAX_NAME
+from reconciler.stores import Stored
 
 ANSWER_TIMEOUT = 60.0
 Decided = tuple[Json, list[Fact]]
@@ -30,6 +32,14 @@ def answer(loop: Loop, verb: str, args: Mapping[str, Any], who: str) -> Json:
     request = Request(make(args, who))
     loop.inbox.put(request)
     return request.answer.result(timeout=ANSWER_TIMEOUT)
+
+
+def purge(loop: Loop, stored: list[Stored]) -> tuple[int, int]:
+    """Payloads that went, and their bytes: retention's own wish, decided like a person's."""
+    request = Request(lambda loop, _now: retention.purge(loop.ledger, stored, loop.payloads.held))
+    loop.inbox.put(request)
+    went: tuple[int, int] = request.answer.result(timeout=ANSWER_TIMEOUT)
+    return went
 
 
 def _text(args: Mapping[str, Any], key: str) -> str:
@@ -97,7 +107,7 @@ def _cancel(args: Mapping[str, Any], who: str) -> Decide:
 
 def _suspend(args: Mapping[str, Any], who: str) -> Decide:
     name, reason = _text(args, "deployment"), str(args.get("reason") or "")
-    return lambda loop, _now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, who, reason))
+    return lambda loop, now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, now, who, reason))
 
 
 def _resume(args: Mapping[str, Any], who: str) -> Decide:
@@ -120,8 +130,14 @@ def _ping(_args: Mapping[str, Any], _who: str) -> Decide:
     return lambda loop, _now: ({"revision": loop.ledger.observed.revision, "seq": loop.ledger.observed.seq}, [])
 
 
+def _backfill(args: Mapping[str, Any], who: str) -> Decide:
+    wish, dry = backfills.wanted(args), bool(args.get("dry_run"))
+    return lambda loop, now: backfills.decide(loop, now, wish, who, dry=dry)
+
+
 VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "run": _run,
+    "backfill": _backfill,
     "cancel": _cancel,
     "suspend": _suspend,
     "resume": _resume,

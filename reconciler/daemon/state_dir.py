@@ -10,6 +10,7 @@
     runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
     copies/           working copies prepared ahead
     mirrors/          other repositories that specs name
+    environments/     what pip_install_requirements installed, shared by runs
 """
 
 import contextlib
@@ -59,6 +60,11 @@ class StateDir:
     def mirrors(self) -> Path:
         """Other repositories."""
         return self.root / "mirrors"
+
+    @property
+    def environments(self) -> Path:
+        """What pip_install_requirements installed."""
+        return self.root / "environments"
 
     def attempt(self, run: str, attempt: int) -> Path:
         """The directory of one attempt."""

@@ -22,6 +22,8 @@ from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal
+from reconciler.engine.order import ORDER
+from reconciler.engine.pull import WORK
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
@@ -45,6 +47,8 @@ class Launch:
     parameters: Mapping[str, Json]
     pool: str
     """The type of its pool."""
+    base: Mapping[str, Json] = field(default_factory=dict)
+    """The pool's defaults of job variables."""
 
 
 SIDE_LIMIT = 4 * 1024 * 1024
@@ -111,7 +115,7 @@ class Supervisor:
         Of a run that is being cancelled nothing is started any more.
         """
         cancelling = run.state is State.CANCELLING
-        order = None if cancelling else self._orders.make(run, what.spec, what.parameters)
+        order = None if cancelling else self._orders.make(run, what.spec, what.parameters, what.base)
         timeout = (what.spec.get("flow") or {}).get("timeout_seconds")
         self._ask(lambda: self._launch(run.id, run.attempt, what.pool, order, timeout))
 
@@ -125,7 +129,7 @@ class Supervisor:
         self._ask(lambda: self._stop(run))
 
     def forget(self, run: str) -> None:
-        """A run is over: its working copies go."""
+        """A run is over: its working copies and orders go."""
         self._ask(lambda: self._forget(run))
 
     def again(self, run: str) -> None:
@@ -225,8 +229,11 @@ class Supervisor:
 
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
-        if watched is not None:
-            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+        for attempt in range(1, watched.attempt + 1) if watched else ():
+            folder = self._state.attempt(run, attempt)
+            for name in (WORK, "prefect"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / ORDER).unlink(missing_ok=True)  # it holds the run's environment
         self._orders.released(run)
 
     def _again(self, run: str) -> None:

@@ -6,14 +6,14 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import daemon as shell
 from reconciler.core.plan import Policy
-from reconciler.daemon import poison, requests
+from reconciler.daemon import config, poison, requests, retention
 from reconciler.daemon.config import Settings
 from reconciler.daemon.crumbs import Crumbs
 from reconciler.daemon.ledger import Ledger
@@ -22,6 +22,7 @@ from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
+from reconciler.daemon.retention import Retention
 from reconciler.daemon.server import Server
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
@@ -29,7 +30,9 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
+from reconciler.model.plan import Json
 from reconciler.model.state import Run
+from reconciler.stores import Stored
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -53,6 +56,7 @@ class Daemon:
     watch: Watch
     supervisor: Supervisor
     server: Server
+    retention: Retention
     store: SqliteStore
     branch: str
     """The tracked branch."""
@@ -69,6 +73,7 @@ class Daemon:
         self.server.start()
         self.looker.start()
         self.watch.start()
+        self.retention.start()
 
     def run(self) -> None:
         """Turn until `stop`; runs that live go on."""
@@ -76,6 +81,7 @@ class Daemon:
             self.loop.run()
         finally:
             self.watch.stop()
+            self.retention.stop()
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
@@ -143,7 +149,9 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
         looker = Looker(
             tracked,
-            lambda: shell.observe.Observer(settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, avoided),
+            lambda: shell.observe.Observer(
+                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided
+            ),
             inbox.put,
             Kept(state.log, settings.specs),
             ledger.observed.revision,
@@ -153,8 +161,37 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     loop = Loop(ledger, supervisor, clock, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
     loop.crumbs = crumbs
-    server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
-    return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch, crumbs, poisoned)
+    keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
+
+    def answer(verb: str, args: Mapping[str, Json], who: str) -> Json:
+        """On the asking thread, which may take its time over files; all else is decided on the loop's."""
+        if verb == "gc":
+            return keeper.sweep(dry=bool(args.get("dry_run")))
+        return requests.answer(loop, verb, args, who)
+
+    return Daemon(
+        state, lock, loop, looker, watch, supervisor, Server(state, answer), keeper, store, branch, crumbs, poisoned
+    )
+
+
+def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool) -> dict[str, dict[str, int]]:
+    """What retention lets go of where no daemon runs. Raises ConflictError when one does."""
+    lock = Lock(state, {"branch": "none: it is being tidied"})
+    try:
+        with contextlib.closing(SqliteStore.open(state.log)) as store:
+            ledger = Ledger(store)
+
+            def purge(stored: list[Stored]) -> tuple[int, int]:
+                went, facts = retention.purge(ledger, stored)
+                ledger.stage(facts, clock())
+                ledger.flush()
+                return went
+
+            opened = lambda: Repository.open(path, trust_owner=settings.allow_owner)  # noqa: E731 - a thing to hand over
+            mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
+            return Retention(state, config.kept(settings), clock, mirrors, purge).sweep(dry=dry, copies=True)
+    finally:
+        lock.release()
 
 
 class Kept:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler import plugins, pools, schedules, steps
-from reconciler.core.declare import CheckPool, PoolFault
+from reconciler.core.pooled import CheckPool, PoolFault
 from reconciler.model.errors import UnknownWordError
 from reconciler.model.plan import Json
 

@@ -8,6 +8,7 @@ A run directory, `<state>/runs/<run>/<attempt>/`, made by the daemon:
     output         its stdout and stderr (output.py)
     exit           how its process ended, written by the template that reaped it (marker.py)
     work/          its private working copy
+    prefect/       what Prefect keeps of a flow of its own
 
 `entry.py` is the one file that is executed by path: as a template that forks runs, as the keeper of one run, or as the
 run itself after a cold start.

@@ -12,30 +12,59 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reconciler.engine import fetch
 from reconciler.model.errors import StepError
 
 Manifest = dict[str, Any]
 
 
-def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any]) -> Manifest:
+def lay_out(folder: str | None, target: Path, inputs: Mapping[str, Any], *, python: str | None = None) -> Manifest:
     """A working copy of `inputs["commit"]`, restricted to `directories`, at `target`: prepared, or from git now.
+
+    `python` is the interpreter that has our git door, where it is another one.
 
     Raises StepError when the order does not say which commit, and what git says when it cannot give it.
     """
-    commit, directories = inputs.get("commit"), list(inputs.get("directories") or [])
-    if not commit or not inputs.get("git_dir"):
+    if not inputs.get("commit") or not inputs.get("git_dir"):
         raise StepError("git_clone: the commit was not resolved before the run", hint="see `reconciler plan`")
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    manifest = _one(folder, target, inputs, python)
+    if inputs.get("include_submodules"):
+        _submodules(folder, target, inputs, manifest, python)
+    return manifest
+
+
+def _submodules(folder: str | None, target: Path, inputs: Mapping[str, Any], top: Manifest, python: str | None) -> None:
+    """Lay each submodule out in its place, which is an empty folder so far."""
+    if not isinstance(inputs.get("submodules"), list):
+        raise StepError("git_clone: include_submodules must be known before the run", hint="write true or false")
+    named = [str(path) for path in top.get("submodules") or ()]
+    given = {each["path"] for each in inputs["submodules"]}
+    for each in inputs["submodules"]:
+        (target / each["path"]).rmdir()
+        inner = _one(folder, target / each["path"], {**each, "directories": []}, python)
+        named += [f"{each['path']}/{path}" for path in inner.get("submodules") or ()]
+    for path in named:
+        if path not in given:
+            raise StepError(f"git_clone: .gitmodules has no address for the submodule {path!r}")
+
+
+def _one(folder: str | None, target: Path, inputs: Mapping[str, Any], python: str | None) -> Manifest:
+    commit, directories = inputs["commit"], list(inputs.get("directories") or [])
     if folder and (manifest := take(Path(folder), commit, directories, target)):
         return manifest
-    return _from_git(Path(inputs["git_dir"]), commit, target, directories)
+    if python and python != sys.executable:
+        place = {"git_dir": inputs["git_dir"], "target": str(target)}
+        return fetch.ask(python, {**place, "commit": commit, "directories": directories})
+    return from_git(Path(inputs["git_dir"]), commit, target, directories)
 
 
-def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -> Manifest:
+def from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) -> Manifest:
     """The cold path: the one place where a run imports our git door, and only then."""
     checkout = importlib.import_module("reconciler.git.checkout")
     repository = importlib.import_module("reconciler.git.repository").Repository.open(git_dir)
@@ -43,7 +72,8 @@ def _from_git(git_dir: Path, commit: str, target: Path, directories: list[str]) 
         manifest = checkout.lay_out(repository, commit, target, tuple(directories))
     finally:
         repository.close()
-    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers}
+    modules = manifest.submodules
+    return {"commit": manifest.commit, "tree": manifest.tree, "lfs": manifest.lfs_pointers, "submodules": modules}
 
 
 def take(folder: Path, commit: str, directories: Sequence[str], target: Path) -> Manifest | None:

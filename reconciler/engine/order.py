@@ -15,7 +15,9 @@ class Order:
     """One attempt of a run, with everything resolved: a run looks nothing up.
 
     `pull` is `[{"step", "id", "inputs"}]`; of a git_clone the inputs also hold `git_dir` (whose objects to read),
-    `commit` and `directories`. `due` is an RFC 3339 instant. `limits` may hold `output_bytes` and `result_bytes`.
+    `commit`, `directories` and `submodules` (`[{"path", "git_dir", "commit"}]`). `due` is an RFC 3339 instant.
+    `environments` is the folder of those that runs share, `python` the interpreter that has our git door. `limits` may
+    hold `output_bytes` and `result_bytes`.
     """
 
     run: str
@@ -31,6 +33,8 @@ class Order:
     due: str | None = None
     state_dir_copies: str | None = None
     git_dir: str | None = None
+    environments: str | None = None
+    python: str | None = None
     pull: tuple[dict[str, Any], ...] = ()
     path: str | None = None
     parameters: dict[str, Any]

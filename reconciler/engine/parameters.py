@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from reconciler.engine.convert import Misfit, convert
+from reconciler.engine.prefects import is_flow
 
 
 class ParameterError(Exception):
@@ -20,7 +21,12 @@ class Arguments(NamedTuple):
 
 
 def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
-    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit."""
+    """JSON values, each as what its annotation says. Raises ParameterError naming the first that does not fit.
+
+    A flow of Prefect's converts and checks them itself.
+    """
+    if is_flow(flow):
+        return Arguments((), dict(given))
     function = inspect.unwrap(flow)
     takes = inspect.signature(function).parameters
     hints = _hints(function)

@@ -10,9 +10,11 @@ from typing import Any
 
 from reconciler import plugins, steps
 from reconciler.core.template import MissingValueError, TemplateError, follow, render
-from reconciler.engine import copies
+from reconciler.engine import copies, custom, environments, handover, requirements
+from reconciler.engine.environments import Environment
 from reconciler.engine.journal import Journal
 from reconciler.engine.order import Order
+from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import ReconcilerError, StepError
 
 WORK = "work"
@@ -26,6 +28,30 @@ class Source:
     directory: Path
     outputs: dict[str, Any] = field(default_factory=dict)
     laid_out: list[tuple[Path, str | None, str | None]] = field(default_factory=list)
+    required: list[Requirements] = field(default_factory=list)
+    done: int = 0
+    """How many steps were done."""
+
+    def state(self) -> dict[str, Any]:
+        """All of it, to go on in another interpreter."""
+        return {
+            "directory": str(self.directory),
+            "outputs": self.outputs,
+            "laid_out": [[str(target), commit, tree] for target, commit, tree in self.laid_out],
+            "required": [each.json() for each in self.required],
+            "done": self.done,
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "Source":
+        """The inverse of `state`."""
+        return cls(
+            Path(state["directory"]),
+            state["outputs"],
+            [(Path(target), commit, tree) for target, commit, tree in state["laid_out"]],
+            [Requirements.load(each) for each in state["required"]],
+            state["done"],
+        )
 
     def _here(self) -> tuple[str | None, str | None]:
         around = (
@@ -50,20 +76,28 @@ def find(word: str) -> type[steps.Step]:
     return plugins.load(steps, steps.Step, word)  # type: ignore[type-abstract]  # a subclass is what comes back
 
 
-def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
-    """Run every step in order; each is a fact. Raises StepError at the first that fails: the rest do not run."""
+def pull(run_dir: Path, todo: Order, journal: Journal, before: Source | None = None) -> Source:
+    """Run every step in order; each is a fact. Raises StepError at the first that fails: the rest do not run.
+
+    After a step that asks for another interpreter the run goes on in that one, with this `before` it.
+    """
     work = run_dir / WORK
-    source = Source(work)
+    source = before or Source(work)
     for index, entry in enumerate(todo.pull):
+        if index < source.done:
+            continue
         began = time.monotonic()
         try:
-            _step(entry, todo, source, work)
+            environment = _step(entry, todo, source, work)
         except Exception as error:  # noqa: BLE001 - whatever a step raises fails the run, as a fact
             what = _words(error)
             message = f"pull step {index} ({entry['step']}) failed: {what}"
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
         journal.write("step", **_fact(index, entry, began), ok=True)
+        source.done = index + 1
+        if environment and not environment.entered:
+            handover.go_on(environment, run_dir, {"pid": os.getpid(), **source.state()})
     if source.directory == work:
         work.mkdir(mode=0o700, exist_ok=True)
     return source
@@ -83,25 +117,49 @@ def _fact(index: int, entry: Mapping[str, Any], began: float) -> dict[str, Any]:
     return {"index": index, "step": entry["step"], "id": entry.get("id"), "seconds": seconds}
 
 
-def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> None:
-    """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat."""
+def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> Environment | None:
+    """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat.
+
+    The environment in which the run is to go on, if the step asks for one.
+    """
+    entered: list[Environment] = []
     inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
     context = steps.Context(
         work=work,
         directory=source.directory,
         environment=os.environ,
         lay_out=partial(_lay_out, todo, source),
+        install=lambda *given: entered.append(_install(todo, source, *given)),
     )
-    outputs = dict(find(steps.short(entry["step"])).act(inputs, context))
+    word = entry["step"]
+    if steps.is_own(word):
+        outputs = custom.act(word, inputs, source.directory, todo.path)
+    else:
+        outputs = dict(find(steps.short(word)).act(inputs, context))
     if entry.get("id"):
         source.outputs[entry["id"]] = outputs
     source.outputs.update(outputs)
     if "directory" in outputs:
         source.directory = (work / outputs["directory"]).absolute()
+    return entered[-1] if entered else None
+
+
+def _install(todo: Order, source: Source, directory: Path, name: str, stream: bool) -> Environment:
+    """An environment with what the steps before asked for and this file too."""
+    if not todo.environments:
+        raise StepError("pip_install_requirements: this pool has no place for environments")
+    wanted = [*source.required, requirements.read(directory, name)]
+    environment = environments.enter(Path(todo.environments), wanted, deployment=todo.deployment, stream=stream)
+    source.required = wanted
+    programs = str(environment.venv / "bin")
+    os.environ["VIRTUAL_ENV"] = str(environment.venv)
+    if os.environ.get("PATH", "").partition(":")[0] != programs:
+        os.environ["PATH"] = f"{programs}:{os.environ.get('PATH', os.defpath)}"
+    return environment
 
 
 def _lay_out(todo: Order, source: Source, target: Path, inputs: Mapping[str, Any]) -> None:
-    manifest = copies.lay_out(todo.state_dir_copies, target, inputs)
+    manifest = copies.lay_out(todo.state_dir_copies, target, inputs, python=todo.python)
     if pointers := manifest.get("lfs"):
         print(f"{len(pointers)} files are Git LFS pointers, not their content, such as {pointers[0]}")  # noqa: T201
     source.laid_out.append((target.absolute(), manifest.get("commit"), manifest.get("tree")))

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reconciler.engine import call, load, marker, order, parameters, pull, report
+from reconciler.engine import call, handover, load, marker, order, parameters, prefects, pull, report
 from reconciler.engine.journal import Journal
 from reconciler.engine.late import FlowTimeout
 from reconciler.engine.order import Order
@@ -25,11 +25,20 @@ def main(run_dir: Path, given: Order | None = None) -> int:
     """
     if not marker.claim(run_dir, marker.myself()):
         return 0
+    return _live(run_dir, given or order.load(run_dir), None)
+
+
+def go_on(run_dir: Path, memory: int) -> int:
+    """The same run, and the same process, after a pull step that asked for another interpreter."""
+    return _live(run_dir, order.load(run_dir), pull.Source.load(handover.take(memory)))
+
+
+def _live(run_dir: Path, todo: Order, before: pull.Source | None) -> int:
     call.end_on_termination()
-    todo = given or order.load(run_dir)
+    prefects.before(run_dir)
     journal = Journal(run_dir, run=todo.run, attempt=todo.attempt, address=todo.notify)
     try:
-        return _attempt(run_dir, todo, journal)
+        return _attempt(run_dir, todo, journal, before)
     except OSError as error:
         print(f"the run could not be recorded: {error}", file=sys.stderr)  # noqa: T201 - the output is what is left
         return _UNRECORDED
@@ -50,15 +59,16 @@ def leave(code: int) -> NoReturn:
         os._exit(code)
 
 
-def _attempt(run_dir: Path, todo: Order, journal: Journal) -> int:
+def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source | None) -> int:
     try:
-        source = pull.pull(run_dir, todo, journal)
+        source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         arguments = parameters.bind(loaded.flow, todo.parameters)
+        called = prefects.ready(loaded.flow)
         journal.write("running", **_facts(source, loaded, todo))
         limit = todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)
-        result = call.call(loaded.flow, arguments, limit)
+        result = call.call(called, arguments, limit)
     except StepError as error:
         report.failed(journal, run_dir, error, limit=todo.result_bytes, reason=error.reason)
     except FlowTimeout as late:

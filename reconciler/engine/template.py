@@ -38,8 +38,8 @@ class _Launched:
     pidfd: int
 
 
-def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
-    """Launch and reap until the daemon is gone and the last run has ended.
+def serve(fd: int | None, first: list[Path], *, idle: float | None = None) -> tuple[Path, Order] | None:
+    """Launch and reap until the daemon is gone and the last run has ended, or until nothing came for `idle` seconds.
 
     Returns None at that end; in each forked child it returns the run directory and order to run.
     """
@@ -48,7 +48,7 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
         find(word)
     gc.freeze()
     adopt_orphans()
-    template = _Template(fd)
+    template = _Template(fd, idle)
     for run_dir in first:
         if chosen := template.launch(run_dir):
             return chosen
@@ -56,7 +56,8 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
 
 
 class _Template:
-    def __init__(self, fd: int | None) -> None:
+    def __init__(self, fd: int | None, idle: float | None) -> None:
+        self.idle_ms = int(idle * 1000) if idle else None
         self.requests = socket.socket(fileno=fd) if fd is not None else None
         self.poll = select.poll()
         if fd is not None:
@@ -67,6 +68,8 @@ class _Template:
     def loop(self) -> tuple[Path, Order] | None:
         while self.requests or self.runs or self.strays:
             ready = dict(self.poll.poll(self._patience()))
+            if not ready and self.requests and not self.runs and not self.strays:
+                self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
                 self._reap(pid)
@@ -77,7 +80,7 @@ class _Template:
     def _patience(self) -> int | None:
         if self.strays:
             return _REAP_EVERY_MS
-        return _TRIM_EVERY_MS if self.runs else None
+        return _TRIM_EVERY_MS if self.runs else self.idle_ms
 
     def _answer(self, requests: socket.socket) -> tuple[Path, Order] | None:
         try:

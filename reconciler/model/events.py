@@ -87,8 +87,6 @@ class RevisionApplied(Fact):
     """Deployments invalid at this revision: spec and source commit stay. All others are valid again."""
     problems: tuple[Mapping[str, Json], ...] = ()
     notes: int = 0
-    pools: Mapping[str, Json] | None = None
-    """Every declared work pool by name, when that changed."""
     created: int = 0
     updated: int = 0
     pruned: int = 0

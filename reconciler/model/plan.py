@@ -83,6 +83,8 @@ class Source:
     directories: tuple[str, ...] = ()
     note: str | None = None
     """Why the commit is not known, such as `unknown (shallow)`."""
+    submodules: bool = False
+    """Whether the repositories that the commit names as submodules are laid out too."""
 
     def json(self) -> dict[str, Json]:
         """As stored in facts; empty fields are left out."""
@@ -93,6 +95,7 @@ class Source:
             "branch": self.branch,
             "directories": list(self.directories),
             "note": self.note,
+            "submodules": self.submodules,
         }
         return {k: v for k, v in items.items() if v}
 
@@ -106,6 +109,7 @@ class Source:
             data.get("branch"),
             tuple(data.get("directories", ())),
             data.get("note"),
+            data.get("submodules", False),
         )
 
 
@@ -141,6 +145,8 @@ class Desired:
     notes: tuple[Note, ...] = ()
     rewound_from: str | None = None
     """The applied revision, when this one does not descend from it."""
+    pools: Mapping[str, Json] = field(default_factory=dict)
+    """Every declared work pool by name: its type, `file`, limit, paused, job variables, and `work_queues` by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,26 @@ class Change:
             "deployment": self.deployment,
             "version": self.version,
             "source_commit": self.source_commit,
+            "reason": self.reason,
+            "diff": [d.json() for d in self.diff],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChange:
+    """One work pool created, updated or pruned, and why."""
+
+    action: Action
+    pool: str
+    reason: str
+    diff: tuple[FieldDiff, ...] = ()
+    declared: Mapping[str, Json] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Json]:
+        """The object that `plan --json` prints."""
+        return {
+            "action": str(self.action),
+            "pool": self.pool,
             "reason": self.reason,
             "diff": [d.json() for d in self.diff],
         }
@@ -230,14 +256,15 @@ class Plan:
     base: str | None
     moved: Moved
     changes: tuple[Change, ...] = ()
+    pools: tuple[PoolChange, ...] = ()
     refused: Refusal | None = None
     problems: tuple[Problem, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property
     def empty(self) -> bool:
-        """Whether applying would change no deployment."""
-        return not self.changes and not self.moved.deployments
+        """Whether applying would change no deployment and no work pool."""
+        return not self.changes and not self.pools and not self.moved.deployments
 
     def json(self) -> dict[str, Json]:
         """The object that `plan --json` prints."""
@@ -247,6 +274,7 @@ class Plan:
             "refused": self.refused.json() if self.refused else None,
             "moved": self.moved.json(),
             "changes": [c.json() for c in self.changes],
+            "pools": [c.json() for c in self.pools],
             "problems": [p.json() for p in self.problems],
             "notes": [n.json() for n in self.notes],
         }

@@ -4,51 +4,20 @@ These are the canonical forms: core/parse turns the other forms that YAML may ta
 into them first, and core/schema tells editors about those.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from reconciler.model.duration import seconds
 from reconciler.model.plan import Json
 
-_DURATION = re.compile(
-    r"P(?=.)(?:(?P<years>\d{1,9})Y)?(?:(?P<months>\d{1,9})M)?(?:(?P<weeks>\d{1,9})W)?(?:(?P<days>\d{1,9})D)?"
-    r"(?:T(?=.)(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9}(?:\.\d{1,9})?)S)?)?\Z"
-)
-_CLOCK = re.compile(r"(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d(?:\.\d{1,9})?)\Z")
-_UNITS = {
-    "years": 31_536_000,
-    "months": 2_592_000,
-    "weeks": 604_800,
-    "days": 86_400,
-    "hours": 3_600,
-    "minutes": 60,
-    "seconds": 1,
-}
 T = TypeVar("T")
 MAX_NAME = 200
 LABELS = {
     "type": "object",
     "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
 }
-CENTURY = 100 * 31_536_000
-"""No duration is longer: seconds."""
-
-
-def seconds(value: float | str) -> float:
-    """A duration in seconds: a number, ISO 8601 (`PT10M`, a month is 30 days, a year 365) or `h:mm:ss`.
-
-    Raises ValueError, with the message to show, for anything else, below zero or over a century.
-    """
-    if isinstance(value, str):
-        match = _DURATION.match(value) or _CLOCK.match(value)
-        if not match:
-            raise ValueError("must be seconds, or an ISO 8601 duration such as PT10M")
-        value = sum(float(number) * _UNITS[unit] for unit, number in match.groupdict().items() if number)
-    if not 0 <= value <= CENTURY:
-        raise ValueError("must be between 0 seconds and 100 years")
-    return value
 
 
 def name_fault(name: str) -> str | None:
@@ -154,7 +123,9 @@ class ConcurrencyLimit(Words):
     """How many runs of the deployment may be active at once, and what happens to the others."""
 
     limit: int = Field(gt=0, le=1_000_000, description="Active runs at once.")
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(default=None, description="ENQUEUE by default.")
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
+        default=None, description="ENQUEUE by default."
+    )
     grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Lease of a slot.")
 
 
@@ -275,7 +246,7 @@ class DeploymentSpec(Words):
     paused: bool = Field(default=False, description="Its schedules rest.")
     schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(default=(), description="When it runs.")
     concurrency_limit: ConcurrencyLimit | None = Field(default=None, description="Runs active at once.")
-    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] | None = Field(
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
         default=None, description="What a run does that finds the limit reached: ENQUEUE unless given."
     )
     parameters: Data = Field(default_factory=dict, description="Defaults of the flow's parameters.")
@@ -297,7 +268,7 @@ class DeploymentSpec(Words):
 
     @property
     def collision(self) -> str:
-        """`ENQUEUE` or `CANCEL_NEW`."""
+        """`ENQUEUE`, `CANCEL_NEW` or `CANCEL_RUNNING`."""
         own = self.concurrency_limit.collision_strategy if self.concurrency_limit else None
         return own or self.collision_strategy or "ENQUEUE"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from reconciler.model.lanes import Lanes
 from reconciler.model.plan import Json, Source, SourceKind
 
 
@@ -163,6 +164,18 @@ class Run:
         """Whether it is over."""
         return self.state in FINAL
 
+    @property
+    def turn(self) -> datetime:
+        """Its place in the line: its due, or the start it has instead."""
+        return self.start_at or self.due
+
+    @property
+    def ready_at(self) -> datetime:
+        """When it may start at the earliest: its due, with jitter, or the end of a retry's delay."""
+        if self.state is State.AWAITING_RETRY and self.until:
+            return self.until
+        return self.turn
+
 
 @dataclass(slots=True)
 class Observed:
@@ -198,11 +211,15 @@ class Observed:
     """Those of `runs` that wait for their time, or have not been told yet which slot they wait for."""
     waiting: dict[str, Run] = field(default_factory=dict)
     """Those of `runs` in AwaitingConcurrencySlot."""
+    lanes: Lanes[Run] = field(default_factory=Lanes, compare=False, repr=False)
+    """The same runs, filed for core/admit."""
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""
         for group in (self.active, self.queued, self.waiting):
             group.pop(run.id, None)
+        waits = run.state is State.AWAITING_CONCURRENCY_SLOT
+        self.lanes.file(run, holds=run.state in ACTIVE, waits=waits, queued=run.state in QUEUED and not waits)
         if run.final:
             self.runs.pop(run.id, None)
             return

@@ -73,15 +73,17 @@ class LocalPool(Pool):
         return None if who is not None and marker.running(who) else status
 
 
-def start(*arguments: str, python: str, descriptor: int | None = None) -> int:
+def start(*arguments: str, python: str, descriptor: int | None = None, entry: str = ENTRY) -> int:
     """Start our engine in a fresh interpreter and answer its pid; `descriptor` becomes its descriptor 3.
+
+    `entry` is the engine as that interpreter is to see it.
 
     Nothing of this process goes along: no environment but the allow-list, no descriptor, no terminal.
     """
     actions: list[Any] = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     if descriptor is not None:
         actions.append((os.POSIX_SPAWN_DUP2, descriptor, 3))
-    command = [python, "-P", ENTRY, *arguments]
+    command = [python, "-P", entry, *arguments]
     return os.posix_spawn(python, command, environment.inherited(), file_actions=actions)
 
 

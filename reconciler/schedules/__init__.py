@@ -4,8 +4,9 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -85,6 +86,18 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     return next(schedule.slots(after), None)
 
 
+def newest(schedule: Schedule, after: datetime, until: datetime, n: int) -> list[datetime]:
+    """The last `n` slots in (after, until], ascending; found by some forty looks, however many slots lie there."""
+    low, high = after, until
+    while high - low > _CLOSE:
+        middle = low + (high - low) / 2
+        if len(list(islice(schedule.slots(middle, until=until), n))) < n:
+            high = middle
+        else:
+            low = middle
+    return list(schedule.slots(low, until=until))[-n:] if until > after else []
+
+
 def count(schedule: Schedule, after: datetime, until: datetime, limit: int) -> Stretch:
     """The first, the last and the number of slots in (after, until], at most `limit`; see `Schedule.count`."""
     return schedule.count(after, until, limit)
@@ -111,6 +124,7 @@ def quoted(text: object) -> str:
 
 
 _SHOWN = 80
+_CLOSE = timedelta(seconds=1)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ file and cannot drift apart.
 """
 
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
     from reconciler.steps._check import check as check
     from reconciler.steps._check import schema as schema
 
+_OWN = re.compile(r"(?!(?:prefect(?:_\w+)?|reconciler)\.)[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 LONG = ("prefect.deployments.steps.", "prefect.projects.steps.")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a step acts in: the run's private folder, where it stands, its environment, and how source is laid out."""
+    """What a step acts in: the run's private folder, where it stands, its environment, how source and packages come."""
 
     work: Path
     directory: Path
     environment: Mapping[str, str]
     lay_out: Callable[[Path, Mapping[str, Any]], None]
+    install: Callable[[Path, str, bool], None]
+    """Of a folder the requirements file of this name; whether the installer's words are part of the output."""
 
 
 class Step(ABC):
@@ -54,6 +58,11 @@ def short(word: str) -> str:
     for prefix in LONG:
         word = word.removeprefix(prefix)
     return "git_clone" if word in {"agit_clone", "git_clone_project"} else word
+
+
+def is_own(word: str) -> bool:
+    """Whether a word is `module.function`, a step of the user's own; Prefect's names and ours never are."""
+    return _OWN.fullmatch(word) is not None
 
 
 def __getattr__(name: str) -> Any:

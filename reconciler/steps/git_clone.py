@@ -26,7 +26,7 @@ class GitClone(Step):
     commit_sha: str | None = None
     """The commit to take, in full."""
     include_submodules: bool = False
-    """Whether submodules are laid out too."""
+    """Whether submodules are laid out too, each at the commit that the repository records for it."""
     access_token: str | None = None
     """A reference to the token with which to fetch."""
     credentials: str | dict[str, Any] | None = None
@@ -42,8 +42,6 @@ class GitClone(Step):
             yield "commit_sha", "either branch or commit_sha, not both"
         if self.access_token and self.credentials:
             yield "credentials", "either access_token or credentials, not both"
-        if self.include_submodules:
-            yield "include_submodules", "submodules are not laid out yet: leave it out"
         if match(_WITH_CREDENTIALS, self.repository):
             yield (
                 "repository",

@@ -1,16 +1,15 @@
-"""`pip_install_requirements`: known to specs; environments of a run's own come later."""
+"""`pip_install_requirements`: the packages a requirements file names, in an environment that runs share."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.errors import StepError
 from reconciler.steps import Context, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipInstallRequirements(Step):
-    """Install what a requirements file names into an environment of the run."""
+    """Go on in an environment that holds what a requirements file names; it is made once for each content of it."""
 
     directory: str | None = None
     """Where the file lies; where the steps before ended, if absent."""
@@ -20,13 +19,14 @@ class PipInstallRequirements(Step):
     """Whether the installer's output is part of the run's."""
 
     def problems(self) -> Iterable[tuple[str, str]]:
-        """It does not work yet, which is better told before a run than by it."""
-        yield "requirements_file", "pip_install_requirements does not work yet: install it where the daemon runs"
+        """A name that is none."""
+        if not self.requirements_file.strip() or not self.requirements_file.isprintable():
+            yield "requirements_file", "the name of a file is expected"
 
     @staticmethod
-    def act(inputs: Mapping[str, Any], context: Context) -> Mapping[str, Any]:  # noqa: ARG004 - the promise's
-        """Refuse: nothing is ever installed into the daemon's own environment."""
-        raise StepError(
-            "pip_install_requirements comes later",
-            hint="until then, install what the flow needs into the environment that serves it",
-        )
+    def act(inputs: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+        """Have it installed, never into the interpreter that serves; `stdout` and `stderr` are in the output."""
+        directory = context.directory / (inputs.get("directory") or "")
+        name = str(inputs.get("requirements_file") or "requirements.txt")
+        context.install(directory, name, inputs.get("stream_output", True))
+        return {"stdout": "", "stderr": ""}

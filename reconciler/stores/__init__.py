@@ -28,7 +28,8 @@ class Rows:
     """By name; None removes."""
     runs: Mapping[str, dict[str, Json]] = field(default_factory=dict)
     """By id. Keys at least: id, seq (of the creating event), name, deployment, state, final, due, created_at,
-    started_at, finished_at (instants as text or None), tags (list), trigger, cause."""
+    started_at, finished_at (instants as text or None), tags (list), trigger, cause. `schedule`, where it is given and
+    not empty, names the schedule whose slot `due` is."""
     meta: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -154,6 +155,15 @@ class Log(ABC):
     @abstractmethod
     def run_by_key(self, deployment: str, cause: str) -> dict[str, Json] | None:
         """The first run that a request (trigger other than `schedule`) with this key created."""
+
+    @abstractmethod
+    def slots_run(
+        self, deployment: str, first: datetime, last: datetime, *, limit: int = 10_000
+    ) -> list[dict[str, Json]]:
+        """Rows of the runs that are of a slot (`schedule` is set) due in [first, last], by due, then creation.
+
+        At most `limit`: the newest of them.
+        """
 
     @abstractmethod
     def counts(self) -> dict[tuple[str, str], int]:

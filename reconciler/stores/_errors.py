@@ -50,7 +50,9 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     if code in DAMAGED:
         return ChainBrokenError(f"the log {path} is damaged: {error}", hint="stop the daemon and restore a backup")
     if code not in MEANINGS:
-        return StoreError(f"the log {path} cannot be used: {error}")
+        old = "no such table" in str(error)
+        hint = "an older reconciler wrote it: start `reconciler serve`, which brings it up to date" if old else ""
+        return StoreError(f"the log {path} cannot be used: {error}", hint=hint)
     reason, what, hint, following = MEANINGS[code]
     explained = StoreError(f"the log {path} {what} ({error})", hint=hint)
     explained.reason, explained.next = reason, following

@@ -25,6 +25,7 @@ ON CONFLICT (seq) DO UPDATE SET id = excluded.id, deployment = excluded.deployme
   final = excluded.final, created_at = excluded.created_at, trigger = excluded.trigger, cause = excluded.cause,
   labels = excluded.labels, row = excluded.row
 """
+SLOT = "INSERT OR IGNORE INTO slots VALUES (?, ?, ?)"
 COUNT = "INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 MARK = "INSERT INTO marks VALUES (?, ?, ?, ?)"
 UNMARK = "DELETE FROM marks WHERE label = ? AND state = ? AND created_at = ? AND seq = ?"
@@ -66,8 +67,10 @@ def marks(labels: bytes, state: str, created_at: str, seq: int) -> list[Mark]:
 
 def write(db: sqlite3.Connection, rows: Iterable[Mapping[str, Json]]) -> None:
     """Store runs and bring marks and counts up to them."""
-    new, gone, come = [], [], []
+    new, gone, come, slots = [], [], [], []
     for row in rows:
+        if row.get("schedule"):
+            slots.append((row["deployment"], row["due"], row["seq"]))
         values = columns(row)
         place = (values[8], values[3], values[5], values[0])
         held = db.execute(HELD, (row["seq"],)).fetchone()
@@ -76,6 +79,7 @@ def write(db: sqlite3.Connection, rows: Iterable[Mapping[str, Json]]) -> None:
             come += marks(*place)
             gone += marks(*held) if held else []
     db.executemany(UPSERT, new)
+    db.executemany(SLOT, slots)
     db.executemany(UNMARK, gone)
     db.executemany(MARK, come)
     change = Counter(mark[:2] for mark in come)
@@ -118,14 +122,20 @@ def faults(db: sqlite3.Connection) -> list[str]:
     """Where columns, marks and counts are not what the runs' rows say."""
     found = []
     expected: Counter[tuple[str, str]] = Counter()
+    slots = set(db.execute("SELECT deployment, due, seq FROM slots"))
     for *held, raw in db.execute(HOLD):
         try:
-            values = columns(load(raw))
+            row = load(raw)
+            values = columns(row)
         except (TypeError, ValueError, KeyError):
             found.append(f"run {held[1]}: its row is none of a run")
             continue
         if values != (*held, raw):
             found.append(f"run {held[1]}: its columns are not those of its row")
+        slot = (row["deployment"], row["due"], row["seq"])
+        if (slot in slots) != bool(row.get("schedule")):
+            found.append(f"run {held[1]}: it is not listed among the slots as its row says")
+        slots.discard(slot)
         expected.update(mark[:2] for mark in marks(values[8], values[3], values[5], values[0]))
     marked = {
         (label, state): n for label, state, n in db.execute("SELECT label, state, count(*) FROM marks GROUP BY 1, 2")
@@ -134,4 +144,4 @@ def faults(db: sqlite3.Connection) -> list[str]:
     for name, kept in (("marks", marked), ("counts", counted)):
         wrong = [key for key in expected.keys() | kept.keys() if expected[key] != kept.get(key, 0)]
         found += [f"{name} of {label!r} in {state}: not as many as there are runs" for label, state in sorted(wrong)]
-    return found
+    return found + [f"slot {due} of {name}: listed, but no run is of it" for name, due, _ in sorted(slots)]

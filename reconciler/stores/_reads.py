@@ -5,10 +5,12 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.model.errors import ConflictError, StoreError
 from reconciler.model.events import Event
+from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.stores import EVERY_RUN, Fold, Log, Payload, Rows, RunFilter, Stored, Verified, _choose, _marks
 from reconciler.stores._chain import GENESIS, Entry, Findings, load
@@ -17,6 +19,10 @@ from reconciler.stores._errors import explained
 ENTRY = "SELECT seq, version, type, subject, at, revision, data, hash FROM events"
 STORED = """
 SELECT rowid, digest, kind, length(content), seq FROM payloads WHERE (seq, rowid) > (?, ?) ORDER BY seq, rowid LIMIT ?
+"""
+SLOTS = """
+SELECT row FROM slots JOIN runs USING (seq)
+WHERE slots.deployment = ? AND slots.due BETWEEN ? AND ? ORDER BY slots.due DESC, slots.seq DESC LIMIT ?
 """
 PAGE = 1000
 
@@ -103,6 +109,12 @@ class SqlLog(Log):
             (deployment, cause),
         )
         return load(found[0]) if found else None
+
+    def slots_run(
+        self, deployment: str, first: datetime, last: datetime, *, limit: int = 10_000
+    ) -> list[dict[str, Json]]:
+        found = self._all(SLOTS, (deployment, instant(first), instant(last), limit))
+        return [load(raw) for (raw,) in reversed(found)]
 
     def counts(self) -> dict[tuple[str, str], int]:
         rows = self._all("SELECT label, state, n FROM counts WHERE label >= 'd:' AND label < 'd;' AND n > 0")

@@ -7,12 +7,18 @@ from urllib.parse import quote
 
 from reconciler.model.errors import StoreError
 
-SCHEMA = 1
+SCHEMA = 2
 """Kept in `PRAGMA user_version`."""
+
+SLOTS = """
+CREATE TABLE slots (
+  deployment TEXT NOT NULL, due TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (deployment, due, seq)
+) WITHOUT ROWID"""
+"""The runs that are of a slot, by deployment and due. New in schema 2: its rows come when projections are made anew."""
 
 # Not STRICT and no RETURNING: distributions still link SQLite 3.34. `marks` lists every run under each of its labels
 # (all runs, its deployment, its tags) in the order lists are shown, so that any filter is a walk over one key range.
-TABLES = """
+TABLES = f"""
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL, at TEXT NOT NULL,
   revision TEXT, data BLOB NOT NULL, hash TEXT NOT NULL);
@@ -32,6 +38,7 @@ CREATE TABLE marks (
   PRIMARY KEY (label, state, created_at, seq)) WITHOUT ROWID;
 CREATE TABLE counts (
   label TEXT NOT NULL, state TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (label, state)) WITHOUT ROWID;
+{SLOTS.strip()};
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE cache (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, UNIQUE (kind, key));
 """
@@ -57,8 +64,8 @@ def version(db: sqlite3.Connection, path: Path) -> int:
     return int(found)
 
 
-def create(db: sqlite3.Connection) -> None:
-    """Make the tables, in the caller's transaction; the caller writes the version."""
-    for statement in TABLES.split(";\n"):
+def create(db: sqlite3.Connection, found: int) -> None:
+    """Make the tables that a file of schema `found` (0: new) lacks; the caller writes the version with them."""
+    for statement in (SLOTS if found else TABLES).split(";\n"):
         if statement.strip():
             db.execute(statement)

@@ -119,6 +119,15 @@ class MemoryStore(Store):
         found = [row for row in rows if row["deployment"] == deployment and row["cause"] == cause]
         return min(found, key=lambda row: int(row["seq"]), default=None)
 
+    def slots_run(
+        self, deployment: str, first: datetime, last: datetime, *, limit: int = 10_000
+    ) -> list[dict[str, Json]]:
+        rows = [
+            row for row in map(load, self._runs.values()) if row["deployment"] == deployment and row.get("schedule")
+        ]
+        found = [row for row in rows if instant(first) <= row["due"] <= instant(last)]
+        return sorted(found, key=lambda row: (row["due"], row["seq"]))[-limit:]
+
     def counts(self) -> dict[tuple[str, str], int]:
         return dict(Counter((row["deployment"], row["state"]) for row in map(load, self._runs.values())))
 

@@ -66,12 +66,13 @@ class SqliteStore(SqlLog, Store):
         return store
 
     def _prepare(self) -> None:
-        found = _schema.version(self._db, self._path)
+        _schema.version(self._db, self._path)
         for pragma in PRAGMAS.strip().splitlines():
             self._db.execute(pragma)
         with self._transaction():
-            if not found and not _schema.version(self._db, self._path):
-                _schema.create(self._db)
+            held = _schema.version(self._db, self._path)
+            if held < _schema.SCHEMA:
+                _schema.create(self._db, held)
             # Written also when it is there: SQLite opens a read-only file without a word, and no append should meet it.
             self._db.execute(f"PRAGMA user_version = {_schema.SCHEMA}")
 

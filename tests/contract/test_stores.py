@@ -117,6 +117,23 @@ def test_a_run_is_counted_and_live_until_it_is_over(store):
     assert store.run(run_id(1))["finished_at"] == instant(NOW)
 
 
+def test_the_runs_of_slots_come_by_due_then_creation(store):
+    tell(store, created(1, schedule="s", due=later(60)), created(2, schedule="s", due=NOW), created(3, due=later(30)))
+    tell(
+        store,
+        created(4, schedule="t", trigger="backfill", cause="k", due=NOW),
+        created(5, schedule="s", deployment="x/y"),
+    )
+    tell(store, moved(2, "Running"), moved(2, "Completed"))
+    spans = [(NOW, later(60)), (later(1), later(60)), (NOW, later(59)), (later(61), later(99))]
+    told = [[row["id"] for row in store.slots_run("etl/nightly", *span)] for span in spans]
+    assert told == [[run_id(n) for n in wanted] for wanted in ((2, 4, 1), (1,), (2, 4), ())]
+    assert [row["id"] for row in store.slots_run("etl/nightly", NOW, later(60), limit=2)] == [run_id(4), run_id(1)]
+    assert store.slots_run("etl/nightly", NOW, NOW)[0]["state"] == "Completed"
+    assert store.slots_run("no/one", NOW, later(60)) == []
+    assert store.verify(fold).problems == ()
+
+
 def test_rows_handed_out_are_copies(store):
     tell(store, deployed("a/b"), created(1))
     store.deployment("a/b")["tags"].append("mine")

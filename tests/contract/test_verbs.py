@@ -17,10 +17,10 @@ from reconciler.stores.sqlite import SqliteStore
 
 FOLDER = Path(importlib.import_module("reconciler.cli").__file__ or "").parent
 VERBS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
-READING = {"plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
+READING = {"backfill", "plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
 HEAVY = {"dulwich", "pydantic", "yaml", "jsonschema", "croniter", "dateutil", "watchfiles"}
 PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume".split()
-PROMISED += "events slots schema verify".split()
+PROMISED += "backfill events slots schema verify".split()
 
 
 def test_every_promised_verb_is_there():

@@ -71,7 +71,7 @@ def shown(observer: Observer, desired) -> dict:
         "broken": sorted(desired.broken),
         "problems": [p.json() for p in desired.problems],
         "notes": [n.json() for n in desired.notes],
-        "pools": observer.pools(),
+        "pools": desired.pools,
     }
 
 

@@ -69,7 +69,7 @@ def test_applying_leaves_nothing_and_broken_prunes_nothing(seed: int):
             continue
         again = plan.plan(wanted, ledger.observed, Policy())
         assert again.empty
-        assert plan.facts(again, wanted, ledger.observed, {}) == []
+        assert plan.facts(again, wanted, ledger.observed) == []
         told = {n for n in before if n in after and commits[n] != after[n].source_commit(ledger.observed.whole_commit)}
         changed = {c.deployment for c in made.changes}
         assert told - changed <= set(made.moved.deployments)
@@ -114,7 +114,7 @@ def test_no_more_are_let_in_than_any_limit(seed: int):
         for n in range(30)
     ]
     observed, places = observed_of(*known, runs=runs, pools=pools), rng.choice((1, 5, 100))
-    facts = admit.admit(observed, later(0), places)
+    facts = admit.admit(observed, later(0), admit.Host(places, frozenset("pqr")))
     account = Account(places)
     account.pools, account.deployments = pools, {d.name: {"limit": d.limit} for d in known}
     for r in runs:
@@ -130,7 +130,9 @@ def test_no_more_are_let_in_than_any_limit(seed: int):
         moved = observed.runs[fact.run]
         moved.state = State(fact.state)
         observed.place(moved)
-    assert not [f for f in admit.admit(observed, later(0), places) if f.state == State.PENDING]
+    assert not [
+        f for f in admit.admit(observed, later(0), admit.Host(places, frozenset("pqr"))) if f.state == State.PENDING
+    ]
 
 
 FINALS = [None, {"fact": "completed"}, {"fact": "failed"}, {"fact": "timed_out"}]

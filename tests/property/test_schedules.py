@@ -12,7 +12,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.schedules import ScheduleError, count, load
+from reconciler.schedules import ScheduleError, count, load, newest
 
 LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -148,6 +148,14 @@ def test_a_count_is_what_stepping_finds(rule, begin, minutes, limit):
         stepped = list(islice(schedule.slots(begin, until=end), limit))
         expected = (stepped[0], stepped[-1], len(stepped)) if stepped else (None, None, 0)
         assert count(schedule, begin, end, limit) == expected
+
+
+@LAW
+@given(RULES, MOMENTS, st.integers(0, 20 * 1440), st.integers(1, 20))
+def test_the_newest_are_the_last_that_stepping_finds(rule, begin, minutes, n):
+    if schedule := loaded(rule):
+        end = begin + timedelta(minutes=minutes)
+        assert newest(schedule, begin, end, n) == list(schedule.slots(begin, until=end))[-n:]
 
 
 @LAW

@@ -29,7 +29,7 @@ def first(verbs, spec):
 
 def test_without_a_log_all_is_a_create(verbs, first):
     plan = verbs.json("plan")
-    assert list(plan) == ["revision", "base", "refused", "moved", "changes", "problems", "notes"]
+    assert list(plan) == ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
     assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
     (change,) = plan["changes"]
     assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]

@@ -5,14 +5,15 @@ from datetime import timedelta
 import pytest
 from helpers_facts import NOW, a_deployment, a_run, later, observed_of
 
-from reconciler.core.admit import LATE, admit, late, wake_at
+from reconciler.core.admit import Host, admit, late, wake_at
 from reconciler.model.state import ACTIVE, State
 
 S = State
+TYPES = frozenset({"process", "inline"})
 
 
 def told(observed, places=10, now=NOW):
-    return [(f.run, str(f.state), f.reason) for f in admit(observed, now, places)]
+    return [(f.run, str(f.state), f.reason) for f in admit(observed, now, Host(places, TYPES))]
 
 
 def started(observed, places=10, now=NOW):
@@ -25,7 +26,7 @@ def names(*runs):
 
 def test_a_ready_run_starts_with_the_next_attempt():
     run = a_run(state=S.AWAITING_RETRY, attempt=1, until=NOW)
-    (found,) = admit(observed_of(a_deployment(), runs=[run]), NOW, 1)
+    (found,) = admit(observed_of(a_deployment(), runs=[run]), NOW, Host(1, TYPES))
     assert (found.state, found.attempt) == ("Pending", 2)
 
 
@@ -35,7 +36,7 @@ def test_a_ready_run_starts_with_the_next_attempt():
 def test_what_is_not_ready_waits_and_names_its_time(run):
     observed = observed_of(a_deployment(), runs=[run])
     assert told(observed) == []
-    assert wake_at(observed, NOW) in (run.due, run.until)
+    assert wake_at(observed) in (run.due, run.until)
 
 
 @pytest.mark.parametrize("state", sorted(ACTIVE))
@@ -112,9 +113,29 @@ def test_late_past_fifteen_seconds(after, expected):
     found = late(observed, later(after))
     assert [str(f.state) for f in found] == expected
     assert all(f"{after:.0f} s after due" in f.reason for f in found)
-    assert (wake_at(observed, later(after)) == NOW + LATE) is not bool(expected)
 
 
 def test_nothing_wakes_what_waits_for_a_slot_or_runs():
     runs = [a_run(1, state=S.AWAITING_CONCURRENCY_SLOT), a_run(2, state=S.RUNNING)]
-    assert wake_at(observed_of(runs=runs), NOW) is None
+    assert wake_at(observed_of(runs=runs)) is None
+
+
+def test_jitter_puts_off_the_start_and_being_late():
+    run = a_run(start_at=later(100))
+    observed = observed_of(a_deployment(), runs=[run])
+    assert (told(observed, now=later(99)), wake_at(observed)) == ([], later(100))
+    assert late(observed, later(115) - timedelta(microseconds=1)) == []
+    assert late(observed, later(115))[0].reason == "not started 15 s after start"
+    assert started(observed, now=later(100)) == [run.id]
+
+
+def test_a_backfill_waits_where_others_are_cancelled_and_takes_its_turn():
+    active = a_run(1, state=S.RUNNING, attempt=1)
+    filled = a_run(2, trigger="backfill", due=later(-9e6), start_at=later(-5))
+    scheduled = a_run(3, due=later(-10))
+    deployment = a_deployment(limit=1, collision="CANCEL_NEW")
+    found = told(observed_of(deployment, runs=[active, filled, scheduled]))
+    assert [(run, state) for run, state, _ in found] == [
+        (scheduled.id, "Cancelled"), (filled.id, "AwaitingConcurrencySlot"),
+    ]  # fmt: skip
+    assert late(observed_of(deployment, runs=[filled]), NOW) == []

@@ -11,10 +11,23 @@ from reconciler.model.plan import Problem, Source, SourceKind
 POOLS = frozenset({"process"})
 
 
-def read(path: str, *names: str, pool: str = "process", pools=(), problems=()) -> FileRead:
-    entries = tuple(Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), pool) for i, n in enumerate(names, 1))
+def read(path: str, *names: str, pool: str = "process/default", pools=(), problems=(), keys=("x",)) -> FileRead:
+    """A file; a pool reads name/queue, a declared one name or name/queue."""
+    name, _, queue = pool.partition("/")
+    queue = queue or "default"
+    at = ((7, 9, "d.work_pool.name"), (8, 9, "d.work_pool.work_queue_name"))
+    entries = tuple(
+        Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at) for i, n in enumerate(names, 1)
+    )
+    told = tuple(Problem(path, 1, 1, key, p) for p in problems for key in keys)
+    declared = {p.partition("/")[0]: p.partition("/")[2] for p in pools}
     return FileRead(
-        path, entries, tuple(Problem(path, 1, 1, "", p) for p in problems), (), {p: {"type": "process"} for p in pools}
+        path,
+        entries,
+        told,
+        (),
+        {p: {"type": "process", "work_queues": {q: {"priority": 1}} if q else {}} for p, q in declared.items()},
+        {p: (3, 3, f"work_pools.{p}") for p in declared},
     )
 
 
@@ -42,6 +55,32 @@ CASES = {
         "no work pool 'big'",
     ),
     "a pool of git": ([read("a", "f/x", pool="big"), read("b", pools=["big"])], {"a": ["f/x"], "b": []}, None),
+    "a pool nearly of that name": (
+        [read("a", "f/x", pool="bigg"), read("b", pools=["big"])],
+        {"a": [], "b": []},
+        "did you mean 'big'?",
+    ),
+    "an unknown queue": (
+        [read("a", "f/x", pool="big/hi"), read("b", pools=["big/high"])],
+        {"a": [], "b": []},
+        "no queue 'hi'; did you",
+    ),
+    "a queue of a pool that nothing declares": ([read("a", "f/x", pool="process/hi")], {"a": []}, "no queue 'hi'"),
+    "the queue that every pool has": (
+        [read("a", "f/x", pool="big"), read("b", pools=["big/high"])],
+        {"a": ["f/x"], "b": []},
+        None,
+    ),
+    "a pool declared alike in two files": (
+        [read("a", "f/x", pool="big", pools=["big"]), read("b", pools=["big"])],
+        {"a": ["f/x"], "b": []},
+        None,
+    ),
+    "a pool declared differently": (
+        [read("a", "f/x", pool="big", pools=["big"]), read("b", pools=["big/hi"])],
+        {"a": ["f/x"], "b": []},
+        "work pool big is declared differently in",
+    ),
 }
 
 
@@ -52,6 +91,29 @@ def test_what_only_the_whole_shows(reads, kept, why):
     assert bool(found["problems"]) is (why is not None)
     assert all(why in p.message for p in found["problems"])
     assert found["broken"] == {p.file for p in found["problems"]}
+
+
+@pytest.mark.parametrize(("pool", "key"), [("big", "d.work_pool.name"), ("process/hi", "d.work_pool.work_queue_name")])
+def test_what_nothing_declares_is_told_where_it_is_named(pool: str, key: str):
+    (problem,) = said(of(read("a", "f/x", pool=pool)))["problems"]
+    assert (problem.file, problem.line > 6, problem.key) == ("a", True, key)
+
+
+@pytest.mark.parametrize("key", ["", "work_pools.big.type"])
+def test_while_pools_cannot_be_read_who_names_one_does_not_suffer(key: str):
+    found = said(of(read("a", "f/x", pool="big"), read("b", problems=["bad"], keys=[key])))
+    assert found["kept"]["a"] == ["f/x"]
+    assert found["broken"] == {"b"}
+    assert "unless b does, which is broken" in found["notes"][0].message
+
+
+def test_a_pool_declared_differently_is_not_in_force_and_told_in_both_files():
+    found = said(of(read("a", pools=["big"]), read("b", pools=["big/hi"])))
+    assert found["pools"] == {}
+    assert [(p.file, p.line, p.key) for p in found["problems"]] == [
+        ("a", 3, "work_pools.big"),
+        ("b", 3, "work_pools.big"),
+    ]
 
 
 def test_owner():
@@ -73,9 +135,10 @@ def test_file_by_file_is_like_all_at_once(seed: int):
             kept.put(path, None)
         else:
             names = [rng.choice(("f/x", "F/x", "f/y", "f/z")) for _ in range(rng.choice((0, 1, 2, 3)))]
-            pools = rng.sample(("big", "huge"), rng.choice((0, 0, 1)))
+            pools = rng.sample(("big", "huge", "huge/hi"), rng.choice((0, 0, 1)))
+            keys = (rng.choice(("", "x", "work_pools.big")),)
             problems = rng.choice(((), (), ("bad",)))
-            pool = rng.choice(("process", "big", "huge"))
-            files[path] = read(path, *names, pool=pool, pools=pools, problems=problems)
+            pool = rng.choice(("process", "big", "huge", "huge/hi", "big/lo"))
+            files[path] = read(path, *names, pool=pool, pools=pools, problems=problems, keys=keys)
             kept.put(path, files[path])
         assert said(kept) == said(of(*files.values()))

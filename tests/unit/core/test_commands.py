@@ -43,7 +43,7 @@ def test_without_a_source_commit_there_is_no_run():
     "ask",
     [
         lambda o: commands.run(o, RunRequest("no/one", "", "k", NOW), "ada"),
-        lambda o: commands.suspend(o, "no/one", "ada", "why"),
+        lambda o: commands.suspend(o, "no/one", NOW, "ada", "why"),
         lambda o: commands.resume(o, "no/one", NOW, "ada", "why"),
         lambda _: commands.cancel(None, "f00", "ada", ""),
     ],
@@ -71,7 +71,7 @@ def test_cancel_twice_is_nothing_and_of_what_is_over_a_conflict():
 def test_suspend_cancels_scheduled_runs_that_wait():
     runs = [a_run(n, state=s) for n, s in enumerate(sorted(QUEUED))]
     runs += [a_run(8, trigger="manual"), a_run(9, state=State.RUNNING)]
-    first, *rest = commands.suspend(observed_of(a_deployment(), runs=runs), "etl/nightly", "ada", "moving")
+    first, *rest = commands.suspend(observed_of(a_deployment(), runs=runs), "etl/nightly", NOW, "ada", "moving")
     assert (first.type, first.reason, first.who) == ("DeploymentSuspended", "moving", "ada")
     assert {f.run for f in rest} == {r.id for r in runs[: len(QUEUED)]}
 
@@ -79,14 +79,14 @@ def test_suspend_cancels_scheduled_runs_that_wait():
 @pytest.mark.parametrize("reason", ["", "  "])
 def test_a_reason_is_needed(reason):
     with pytest.raises(InvalidRequestError, match="reason"):
-        commands.suspend(observed_of(a_deployment()), "etl/nightly", "ada", reason)
+        commands.suspend(observed_of(a_deployment()), "etl/nightly", NOW, "ada", reason)
     with pytest.raises(InvalidRequestError, match="reason"):
         commands.confirm(observed_of(refused={"revision": "r1"}), "r1", "ada", reason)
 
 
 def test_suspend_and_resume_only_change_what_is_otherwise():
     with pytest.raises(ConflictError, match="already: moving"):
-        commands.suspend(observed_of(HELD), "etl/nightly", "ada", "again")
+        commands.suspend(observed_of(HELD), "etl/nightly", NOW, "ada", "again")
     with pytest.raises(ConflictError, match="not suspended") as caught:
         commands.resume(observed_of(a_deployment(paused=True)), "etl/nightly", NOW, "ada", "go")
     assert "specs/nightly.yaml" in str(caught.value)

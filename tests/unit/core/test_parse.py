@@ -118,7 +118,7 @@ def test_a_file_that_says_everything():
     assert found.automations[0].trigger.match == {"a": ("b",)}
     assert not found.broken
     assert {n.key.rpartition(".")[2] for n in found.notes} == {
-        "automations", "triggers", "sla", "max_scheduled_runs", "catchup", "catchup_window", "jitter", "grace_period_seconds",
+        "automations", "triggers", "sla", "max_scheduled_runs", "grace_period_seconds",
     }  # fmt: skip
 
 
@@ -426,7 +426,7 @@ def test_ambiguous_text_in_work_pools_is_noted():
         ("is_schedule_active: true", "is_schedule_active", "active"),
         ("schedule: {cron: x, max_active_runs: 3}", "schedule.max_active_runs", "concurrency_limit"),
         ("schedules: [{cron: x, catchup: false}]", "schedules[0].catchup", "latest"),
-        ("schedules: [{cron: x, catchup: all}]", "schedules[0].catchup", "no effect yet"),
+        ("schedules: [{cron: x, max_scheduled_runs: 1}]", "schedules[0].max_scheduled_runs", "no effect yet"),
         ("schedules: [{cron: x, flow_run_name: n}]", "schedules[0].flow_run_name", "no effect"),
         ("build: [{x: {}}]", "build", "continuous integration"),
         ("sla: {name: x, within: 5}", "sla", "no effect yet"),

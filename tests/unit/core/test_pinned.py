@@ -1,7 +1,18 @@
 """What a change of a deployment does to its runs that exist."""
 
 import pytest
-from helpers_facts import NOW, a_declared, a_deployment, a_run, a_scheduled, a_spec, desired_of, later, observed_of
+from helpers_facts import (
+    NOW,
+    a_declared,
+    a_deployment,
+    a_rule,
+    a_run,
+    a_scheduled,
+    a_spec,
+    desired_of,
+    later,
+    observed_of,
+)
 
 from reconciler.core import pinned, plan
 from reconciler.core.plan import Policy
@@ -60,7 +71,28 @@ def test_what_passed_while_standing_still_is_told_first(fields, rule, reason, sp
 
 
 def test_an_active_schedule_has_nothing_to_tell():
-    assert before(a_deployment(schedules=(a_scheduled(**MINUTE),)), a_spec(tags=["new"]), now=later(600)) == []
+    goes_on = a_spec(tags=["new"], schedules=[a_rule(**MINUTE)])
+    assert before(a_deployment(schedules=(a_scheduled(**MINUTE),)), goes_on, now=later(600)) == []
+
+
+ENDS = {
+    "pruned": ((), "the deployment was pruned"),
+    "paused": ((a_spec(paused=True, schedules=[a_rule(**MINUTE)]),), "the deployment was paused in git"),
+    "removed": ((a_spec(),), "the schedule was changed or removed"),
+    "inactive": ((a_spec(schedules=[a_rule(**MINUTE, active=False)]),), "the schedule was changed or removed"),
+}
+
+
+@pytest.mark.parametrize(("specs", "why"), ENDS.values(), ids=ENDS)
+def test_slots_that_wait_to_be_caught_up_are_told_when_the_schedule_ends(specs, why):
+    (told,) = before(a_deployment(schedules=(a_scheduled(**MINUTE, catchup="all"),)), *specs, now=later(600))
+    assert (told.type, told.count, told.reason) == ("SlotsMissed", 10, f"{why} before they were caught up")
+
+
+def test_a_new_name_goes_on_where_the_old_one_was():
+    renamed = a_spec(schedules=[a_rule(**MINUTE, slug="new", replaces="old")])
+    known = a_deployment(schedules=(a_scheduled(**MINUTE, slug="old"),))
+    assert before(known, renamed, now=later(600)) == []
 
 
 def test_an_unchanged_deployment_is_left_alone():

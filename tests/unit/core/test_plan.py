@@ -92,17 +92,55 @@ def test_a_scope_of_its_own_moves_by_its_own_fact():
 def test_the_same_revision_again_is_no_fact():
     ledger = applied(A)
     desired = desired_of(A, revision="r1")
-    assert plan.facts(planned(ledger, desired), desired, ledger.observed, {}) == []
+    assert plan.facts(planned(ledger, desired), desired, ledger.observed) == []
 
 
-def test_pools_are_told_when_they_change():
+BIG = {"type": "process", "file": "specs/pools.yaml", "work_queues": {"hi": {"priority": 1}}}
+
+
+def test_pools_are_created_updated_and_pruned_by_facts_of_their_own():
     ledger = applied(A)
-    pools = {"big": {"type": "process"}}
-    apply(ledger, desired_of(A, revision="r2"), pools=pools)
-    apply(ledger, desired_of(A, revision="r3"), pools=pools)
-    told = [e.data.get("pools") for e in history(ledger.store) if e.type == "RevisionApplied"]
-    assert told == [None, pools, None]
-    assert ledger.observed.pools == pools
+    more = {**BIG, "concurrency_limit": 2}
+    made = [
+        apply(ledger, desired_of(A, revision=f"r{n}"), pools=pools)
+        for n, pools in enumerate(({"big": BIG}, {"big": BIG}, {"big": more}, {}), 2)
+    ]
+    assert [[(str(c.action), c.pool, c.reason) for c in m.pools] for m in made] == [
+        [("create", "big", "declared in specs/pools.yaml")],
+        [],
+        [("update", "big", "concurrency_limit changed in specs/pools.yaml")],
+        [("prune", "big", "no longer declared (was in specs/pools.yaml)")],
+    ]
+    told = [(e.type, e.subject, e.data) for e in history(ledger.store) if e.type.startswith("Pool")]
+    assert [t[:2] for t in told] == [("PoolCreated", "big"), ("PoolUpdated", "big"), ("PoolPruned", "big")]
+    assert told[1][2] == {"declared": more, "changed": ["concurrency_limit"]}
+    assert made[2].json()["pools"][0]["diff"] == [{"field": "concurrency_limit", "from": None, "to": 2}]
+    assert ledger.observed.pools == {}
+
+
+STAYS = {
+    "its own file is broken": {"broken": ["specs/pools.yaml"]},
+    "a new file is broken": {"broken": ["specs/new.yaml"]},
+    "a held deployment names it": {"broken": ["specs/a.yaml"], "specs": (B,)},
+    "another file is broken": {"broken": ["specs/b.yaml"], "gone": True},
+}
+
+
+@pytest.mark.parametrize("case", STAYS.values(), ids=STAYS)
+def test_a_pool_stays_while_it_may_be_meant_or_is_needed(case):
+    sent = a_spec("etl/a", work_pool={"name": "big", "work_queue_name": "default"})
+    ledger = a_ledger()
+    apply(ledger, desired_of(sent, B, revision="r1"), pools={"big": BIG})
+    specs = case.get("specs", (A, B))
+    apply(ledger, desired_of(*specs, revision="r2", broken=case["broken"]), pools={})
+    assert ("big" in ledger.observed.pools) is not case.get("gone", False)
+
+
+def test_the_guard_counts_no_pools():
+    ledger = a_ledger()
+    apply(ledger, desired_of(A, revision="r1"), pools={str(n): {**BIG} for n in range(9)})
+    assert apply(ledger, desired_of(A, revision="r2"), pools={}).refused is None
+    assert ledger.observed.pools == {}
 
 
 def test_a_changed_comment_moves_the_spec_commit_only():
@@ -236,7 +274,7 @@ def test_set_back_a_schedule_taken_up_again_starts_where_it_ended():
     ledger = applied(spec, B)
     apply(ledger, desired_of(B, revision="r2"), now=later(3600))
     apply(ledger, desired_of(spec, B, revision="r3"), now=later(-3600))
-    assert schedule(ledger).accounted == later(0)
+    assert schedule(ledger).accounted == later(3600)
     apply(ledger, desired_of(B, revision="r4"))
     apply(ledger, desired_of(spec, B, revision="r5"), now=later(-10 * 86_400))
     assert schedule(ledger).accounted == later(-10 * 86_400)

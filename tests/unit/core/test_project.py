@@ -107,7 +107,7 @@ def test_after_a_refused_stage_the_ledger_is_the_log(ledger):
 def test_rows_restore_what_was_folded(ledger):
     tell(ledger, BranchTracked(branch="main", remote="origin"), SourceLost(reason="away"))
     tell(ledger, created(tags=("t",), retries=1), moved("Pending", 1))
-    tell(ledger, *commands.suspend(ledger.observed, "etl/a", "ada", "moving"))
+    tell(ledger, *commands.suspend(ledger.observed, "etl/a", NOW, "ada", "moving"))
     tell(ledger, DeploymentMoved(deployment="etl/a", source={"kind": "scope", "commit": "c", "directories": ["x"]}))
     apply(ledger, desired_of(revision="r2"))
     assert ledger.observed.refused

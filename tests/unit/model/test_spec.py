@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from reconciler.model.spec import CENTURY, DeploymentSpec, Schedule, name_fault, seconds
+from reconciler.model.duration import CENTURY, seconds
+from reconciler.model.spec import DeploymentSpec, Schedule, name_fault
 
 
 @pytest.mark.parametrize(

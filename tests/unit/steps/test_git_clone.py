@@ -21,7 +21,7 @@ from reconciler.steps.git_clone import GitClone
 )
 def test_the_folder_follows_from_the_inputs(tmp_path, inputs, folder):
     asked = []
-    context = Context(tmp_path, tmp_path, {}, lambda target, given: asked.append((target, given)))
+    context = Context(tmp_path, tmp_path, {}, lambda target, given: asked.append((target, given)), lambda *_: None)
     assert GitClone.act(inputs, context) == {"directory": str(tmp_path / folder)}
     assert asked == [(tmp_path / folder, inputs)]
 
@@ -29,7 +29,7 @@ def test_the_folder_follows_from_the_inputs(tmp_path, inputs, folder):
 @pytest.mark.parametrize("name", ["..", "/etc", "a/../../b"])
 def test_a_folder_elsewhere_is_refused_in_the_run_too(tmp_path, name):
     with pytest.raises(StepError):
-        GitClone.act({"clone_directory_name": name}, Context(tmp_path, tmp_path, {}, lambda *_: None))
+        GitClone.act({"clone_directory_name": name}, Context(tmp_path, tmp_path, {}, lambda *_: None, lambda *_: None))
 
 
 @pytest.mark.parametrize(

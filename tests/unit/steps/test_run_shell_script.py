@@ -11,7 +11,9 @@ from reconciler.steps.run_shell_script import RunShellScript
 
 @pytest.fixture
 def act(tmp_path):
-    context = Context(tmp_path, tmp_path, {"PATH": os.environ["PATH"], "GIVEN": "from the run"}, lambda *_: None)
+    context = Context(
+        tmp_path, tmp_path, {"PATH": os.environ["PATH"], "GIVEN": "from the run"}, lambda *_: None, lambda *_: None
+    )
 
     def run(script, **inputs):
         return RunShellScript.act({"script": script, "stream_output": False, **inputs}, context)

@@ -29,12 +29,15 @@ def run_id(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()[:16]
 
 
-def created(number: int, *, deployment="etl/nightly", tags=(), trigger="schedule", cause="0 9 * * *") -> RunCreated:
+def created(
+    number: int, *, deployment="etl/nightly", tags=(), trigger="schedule", cause="0 9 * * *", schedule="", due=NOW
+) -> RunCreated:
     return RunCreated(
         run=run_id(number),
         deployment=deployment,
         name=f"run-{number}",
-        due=instant(NOW),
+        due=instant(due),
+        schedule=schedule,
         trigger=trigger,
         cause=cause,
         spec="0" * 64,
@@ -94,6 +97,7 @@ def _new(event: Event) -> dict:
         "started_at": None,
         "finished_at": None,
         "tags": list(event.data.get("tags", ())),
+        "schedule": event.data.get("schedule", ""),
         "trigger": event.data["trigger"],
         "cause": event.data["cause"],
     }

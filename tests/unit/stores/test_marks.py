@@ -52,6 +52,7 @@ def test_counts_are_kept_for_every_label(store):
         ("UPDATE runs SET final = 1 WHERE seq = 2", "columns are not those"),
         ("UPDATE runs SET labels = X'5B5D'", "columns are not those"),
         ("UPDATE runs SET row = X'7B7D' WHERE seq = 1", "none of a run"),
+        ("INSERT INTO slots VALUES ('etl/nightly', '2026', 1)", "slot 2026 of etl/nightly"),
         ("DELETE FROM marks WHERE label = 't:y'", "marks of 't:y' in Scheduled"),
         ("UPDATE counts SET n = n + 1 WHERE label = '*'", "counts of '\\*' in Failed"),
     ],

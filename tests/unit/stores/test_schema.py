@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+from unit.stores.samples import NOW, created, tell
 
 from reconciler.model.errors import ChainBrokenError, StoreError
 from reconciler.stores import _schema
@@ -51,3 +52,14 @@ def test_every_character_of_a_path_is_itself(tmp_path, name):
     assert [entry.name for entry in directory.iterdir()] == ["log.db"]
     with Reader.open(directory / "log.db") as reader:
         assert reader.head()[0] == 0
+
+
+def test_a_log_of_schema_1_gets_what_it_lacks_and_says_so_until_then(tmp_path):
+    path = tmp_path / "log.db"
+    SqliteStore.open(path).close()
+    _database(path, "DROP TABLE slots; PRAGMA user_version = 1")
+    with Reader.open(path) as reader, pytest.raises(StoreError, match="brings it up to date"):
+        reader.slots_run("a/b", NOW, NOW)
+    with SqliteStore.open(path) as store:
+        tell(store, created(1, schedule="s"))
+        assert len(store.slots_run("etl/nightly", NOW, NOW)) == 1

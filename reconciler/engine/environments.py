@@ -1,0 +1,210 @@
+"""Environments of runs: one per content of the requirements and interpreter, shared by all runs that ask for it.
+
+Called by the pull for `pip_install_requirements`, and by pools for a run that will need one. Of one environment,
+`<state>/environments/<key>/`, there is
+
+    .lock     flock: shared by each run that uses it, exclusive for who builds or removes it
+    ready     appears, by rename, when everything is installed: without it the rest counts for nothing
+    failed    why the last attempt to build it failed
+    used      touched at each use
+    venv/     the virtual environment, built in its place, since its scripts name their own path
+    engine/   holds a link to our package and nothing else: all that a run in it sees of the daemon's installation
+    for/      a file for each deployment that uses it, by the hash of its name
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.engine import installer
+from reconciler.engine.requirements import Requirements
+from reconciler.model.errors import StepError
+
+STEP = b"pip_install_requirements"
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment by its folder."""
+
+    folder: Path
+
+    @property
+    def venv(self) -> Path:
+        """The virtual environment."""
+        return self.folder / "venv"
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.venv / "bin" / "python")
+
+    @property
+    def entry(self) -> str:
+        """Our engine, as it is seen from inside."""
+        return str(self.folder / "engine" / PACKAGE.name / "engine" / "entry.py")
+
+    @property
+    def entered(self) -> bool:
+        """Whether this process is its interpreter."""
+        with suppress(OSError):
+            return os.path.samefile(sys.prefix, self.venv)  # noqa: PTH121 - of two texts
+        return False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is built and can be started."""
+        return (self.folder / "ready").is_file() and os.access(self.python, os.X_OK)
+
+
+def key(wanted: Sequence[Requirements]) -> str:
+    """What names the environment of these files, in this order, for this interpreter."""
+    about = [
+        sys.version,
+        sysconfig.get_platform(),
+        os.path.realpath(sys.base_prefix),
+        *(each.digest for each in wanted),
+    ]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+
+
+def enter(root: Path, wanted: Sequence[Requirements], *, deployment: str | None, stream: bool) -> Environment:
+    """The environment of these files, built if it is not there, and held for as long as this process lives.
+
+    Whoever comes while another process builds it waits, and says so. Raises StepError when it cannot be built; of
+    those that waited for it nobody tries the same again.
+    """
+    environment = Environment(root / key(wanted))
+    began = time.time_ns()
+    while True:
+        lock, held = _lock(environment.folder), False
+        try:
+            held = _hold(lock, environment, wanted, stream=stream)
+        finally:
+            if not held:
+                os.close(lock)
+        if held:
+            os.set_inheritable(lock, True)  # noqa: FBT003 - its one argument: the hold outlives our own exec
+            _used(environment, deployment)
+            return environment
+        if why := _failed(environment.folder, began):
+            raise StepError(why)
+
+
+def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *, stream: bool) -> bool:
+    """Share the lock of an environment that is ready; one that is not is built, or another builds it meanwhile."""
+    if not environment.ready and _locked(lock, fcntl.LOCK_EX):
+        if _same(lock, environment.folder) and not environment.ready:
+            _build(environment, wanted, stream=stream, lock=lock)
+    elif not _locked(lock, fcntl.LOCK_SH):
+        _say("waiting for another run, which installs the same requirements")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return _same(lock, environment.folder) and environment.ready
+
+
+def recall(run_dir: Path) -> Environment | None:
+    """The environment that the deployment of an order used last, if it is still there: a guess before the run."""
+    try:
+        data = (run_dir / "order.json").read_bytes()
+        if STEP not in data:
+            return None
+        order = json.loads(data)
+        root, name = Path(order["environments"]), _hash(order["deployment"])
+        found = [(file.stat().st_mtime_ns, file) for file in root.glob(f"*/for/{name}")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    environment = Environment(max(found)[1].parents[1]) if found else None
+    return environment if environment and environment.ready else None
+
+
+def _hash(deployment: str) -> str:
+    return hashlib.sha256(deployment.encode()).hexdigest()[:24]
+
+
+def _lock(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _same(lock: int, folder: Path) -> bool:
+    """Whether what we hold is the lock that others find: the folder may have been removed meanwhile."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(lock), (folder / ".lock").stat())
+    return False
+
+
+def _locked(lock: int, how: int) -> bool:
+    """Whether the lock could be had at once; what was held of it before is lost then."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _failed(folder: Path, since: int) -> str | None:
+    """Why the environment could not be built, if somebody tried since then (ns since 1970)."""
+    with suppress(OSError):
+        if (folder / "failed").stat().st_mtime_ns >= since:
+            return (folder / "failed").read_text("utf-8", "replace")
+    return None
+
+
+def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: bool, lock: int) -> None:
+    folder = environment.folder
+    names = ", ".join(each.file.name for each in wanted)
+    _say(f"installing {names} into a new environment, {folder.name}")
+    for left in ("ready", "failed"):
+        (folder / left).unlink(missing_ok=True)
+    shutil.rmtree(environment.venv, ignore_errors=True)
+    began = time.monotonic()
+    try:
+        name = installer.build(environment.venv, wanted, stream=stream, lock=lock)
+        seconds = round(time.monotonic() - began, 3)
+        os.sync()  # what `ready` says must hold after a power cut too
+        about = {"installer": name, "seconds": seconds, "python": sys.version, "files": [w.file.name for w in wanted]}
+        _write(folder / "ready", json.dumps(about))
+    except (StepError, OSError) as error:
+        shutil.rmtree(environment.venv, ignore_errors=True)
+        why = error.message if isinstance(error, StepError) else f"the environment cannot be written: {error.strerror}"
+        with suppress(OSError):
+            _write(folder / "failed", why)
+        raise StepError(why) from None
+    _say(f"installed in {seconds:.1f} s with {name}")
+
+
+def _used(environment: Environment, deployment: str | None) -> None:
+    """Leave a trace of the use, and the link to our package as it lies now."""
+    link = environment.folder / "engine" / PACKAGE.name
+    try:
+        if not link.is_symlink() or link.readlink() != PACKAGE:
+            link.parent.mkdir(mode=0o700, exist_ok=True)
+            draft = link.with_name(f".{PACKAGE.name}.{os.getpid()}")
+            draft.symlink_to(PACKAGE)
+            draft.rename(link)
+        (environment.folder / "used").touch()
+        if deployment:
+            (environment.folder / "for").mkdir(mode=0o700, exist_ok=True)
+            (environment.folder / "for" / _hash(deployment)).touch()
+    except OSError as error:
+        raise StepError(f"the environment cannot be used: {error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.rename(path)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is meant for the run's output
