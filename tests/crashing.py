@@ -116,12 +116,9 @@ def carried_over(plan: dict) -> None:
     local = importlib.import_module("reconciler.pools._local")
     process = importlib.import_module("reconciler.pools.process")
 
-    def start(*arguments, python, descriptor):
-        local.ENTRY, before = str(Path(__file__).resolve()), local.ENTRY
-        try:
-            return local.start(json.dumps(plan), *arguments, python=python, descriptor=descriptor)
-        finally:
-            local.ENTRY = before
+    def start(*arguments, python, descriptor, **_entry):
+        here = str(Path(__file__).resolve())
+        return local.start(json.dumps(plan), *arguments, python=python, descriptor=descriptor, entry=here)
 
     process.start = start
 
