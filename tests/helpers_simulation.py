@@ -26,7 +26,6 @@ from reconciler.stores.memory import MemoryStore
 
 NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e")
 PLACES = 4
-POLICY = Policy()
 
 
 class Crash(BaseException):
@@ -44,6 +43,7 @@ class SimStore(MemoryStore):
         self.fault("before an append")
         events = super().append(*args, **kwargs)
         self.fault("after an append")
+        self.fault("the answer to an append")
         return events
 
     def live_runs(self):
@@ -111,11 +111,24 @@ class World:
     def chance(self, share: float) -> bool:
         return self.faults and self.rng.random() < share
 
+    def template_dies(self) -> None:
+        """What it was about to start never starts, and of what runs nobody sees the exit."""
+        self.note("** killed: the template")
+        for process in self.processes.values():
+            if process.ends > self.mono:
+                process.exit = None
+                if process.begins > self.mono:
+                    process.ends, process.final = self.mono, None
+
     def fault(self, where: str) -> None:
         if self.chance(0.01):
             self.note(f"** killed: {where}")
             raise Crash
-        if where != "after an append" and not where.startswith("act") and self.chance(0.04):
+        if where == "the answer to an append":
+            if self.chance(0.01):
+                self.note("** an append is durable and said to have failed")
+                raise StoreError("no answer")
+        elif where != "after an append" and not where.startswith("act") and self.chance(0.04):
             self.note(f"** the disk refuses: {where}")
             raise StoreError(f"no {where}")
 
@@ -132,6 +145,15 @@ class SimSupervisor:
         row = self.world.store.run(run.id)
         need(row["attempt"] == run.attempt and not row["final"], "durable before acted on", f"{run.id} is launched")
         need(what.spec.get("flow_name"), "no fact lost", f"{run.id} is launched without its spec")
+        rules = {rule["id"]: rule for rule in what.spec["schedules"]}
+        own = (rules.get(run.schedule) or {}).get("parameters") or {}
+        expected = {**what.spec["parameters"], **own}
+        known = run.trigger in {"schedule", "manual"}  # others take those of another run
+        need(
+            not known or what.parameters == expected,
+            "no fact lost",
+            f"{run.id} is launched with {what.parameters}: {expected}",
+        )
         process = self.world.processes.get((run.id, run.attempt))
         if process is None:
             alive = [p for p in self.world.processes.values() if p.run == run.id and p.ends > self.world.mono]
@@ -207,30 +229,50 @@ class SimGit:
         self.rng = rng
         self.number = 0
         self.specs: dict[str, dict] = {}
+        self.files = {name: f"specs/{name[-1] if name[-1] in 'ab' else 'rest'}.yaml" for name in NAMES}
         self.broken: frozenset[str] = frozenset()
         self.pools: dict = {}
-        self.read: Read | None = None
+        self.line: list[tuple[Read, tuple]] = []
+        """The branch's commits, oldest first, each with what it holds."""
 
     @property
     def head(self) -> str:
-        return f"revision-{self.number:04d}"
+        return self.line[-1][0].desired.revision
+
+    def look(self, applied: str | None) -> Read:
+        """What a look at the branch says; a commit that went away with a rewind is told."""
+        read = self.line[-1][0]
+        gone = applied and applied not in {each.desired.revision for each, _ in self.line}
+        return replace(read, desired=replace(read.desired, rewound_from=applied if gone else None))
 
     def commit(self, *, calm: bool = False) -> str:
+        if not calm and len(self.line) > 2 and self.rng.random() < 0.08:
+            return self._rewind()
         self.number += 1
+        revision = f"revision-{self.number:04d}"
         said = self._calm() if calm else ", ".join(self._edit() for _ in range(self.rng.choice((1, 1, 2, 4))))
-        files = {name: f"specs/{name[-1] if name[-1] in 'ab' else 'rest'}.yaml" for name in NAMES}
-        good = {n: s for n, s in self.specs.items() if files[n] not in self.broken}
-        pairs = [(s, a_declared(s, file=files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
-        whole = self.head if calm or self.rng.random() < 0.8 else self.read and self.read.desired.whole_commit
-        desired = desired_of(*pairs, revision=self.head, whole=whole, broken=self.broken)
+        good = {n: s for n, s in self.specs.items() if self.files[n] not in self.broken}
+        pairs = [(s, a_declared(s, file=self.files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
+        whole = revision if calm or not self.line or self.rng.random() < 0.8 else self.line[-1][0].desired.whole_commit
+        desired = desired_of(*pairs, revision=revision, whole=whole, broken=self.broken)
         pools = {name: {"file": "specs/a.yaml", **pool} for name, pool in self.pools.items()}
         pools = {} if "specs/a.yaml" in self.broken else pools
-        self.read = Read(replace(desired, pools=pools), texts_of(desired), {"specs/a.yaml": b"{}"})
+        read = Read(replace(desired, pools=pools), texts_of(desired), {"specs/a.yaml": b"{}"})
+        self.line.append((read, (dict(self.specs), dict(self.files), self.broken, dict(self.pools))))
         return said
+
+    def _rewind(self) -> str:
+        """The branch is set back by some commits, and holds what it held then."""
+        del self.line[self.rng.randint(1, len(self.line) - 1) :]
+        specs, files, self.broken, pools = self.line[-1][1]
+        self.specs, self.files, self.pools = dict(specs), dict(files), dict(pools)
+        return "the branch is set back"
 
     def _edit(self) -> str:
         rng, name = self.rng, self.rng.choice(NAMES)
-        kind = rng.choice(("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule"))
+        kind = rng.choice(
+            ("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule", "move")
+        )
         if kind == "drop" and len(self.specs) > 1:
             for each in list(self.specs) if rng.random() < 0.25 else [name]:  # now and then more than the guard lets go
                 self.specs.pop(each, None)
@@ -239,6 +281,8 @@ class SimGit:
             return f"break {min(self.broken)}"
         elif kind == "mend":
             self.broken = frozenset()
+        elif kind == "move":
+            self.files[name] = f"specs/{rng.choice(('a', 'b', 'rest', 'new'))}.yaml"
         elif kind == "pools":
             self.pools = {"process": self._pool()} if rng.random() < 0.7 else {}
         elif kind == "schedule" and name in self.specs:
@@ -302,9 +346,12 @@ class Simulation:
         self.rng = random.Random(seed)
         self.world = World(self.rng)
         self.git = SimGit(self.rng)
+        self.policy = Policy(on_rewind=self.rng.choice(("accept", "accept", "refuse")))
         self.account = Account(PLACES)
         self.seen = 0
         self.unread = True
+        self.looked = False
+        """Whether this daemon read git: only its first look can find that nothing changed without reading."""
         self.late: list[Report] = []
         self.keys: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, dict, Request]] = []
@@ -320,14 +367,14 @@ class Simulation:
             try:
                 self.supervisor = SimSupervisor(self.world)
                 self.loop = Loop(
-                    Ledger(self.world.store), self.supervisor, self.world.clock, POLICY, PLACES, SimpleQueue()
+                    Ledger(self.world.store), self.supervisor, self.world.clock, self.policy, PLACES, SimpleQueue()
                 )
                 self.loop.acts.adopt(self.loop.ledger.observed)
             except (Crash, StoreError):
                 continue
             break
         self.world.note("-- the daemon starts")
-        self.unread = True
+        self.unread, self.looked = True, False
         restored, folded = picture(load_calm(self.world)), picture(project.replay(history(self.world.store))[0])
         need(restored == folded, "replay equals fold", "after a start")
 
@@ -376,6 +423,8 @@ class Simulation:
         rng, world = self.rng, self.world
         self._time()
         messages: list = []
+        if world.chance(0.03):
+            world.template_dies()
         if rng.random() < 0.15:
             world.note(f"git: {self.git.commit()} → {self.git.head}")
             self.unread = True
@@ -411,11 +460,15 @@ class Simulation:
         if self.world.chance(0.15):
             return Unreadable("the disk is away")
         self.unread = False
-        assert self.git.read is not None
+        first, self.looked = not self.looked, True
         observed = self.loop.ledger.observed
-        if observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
+        if first and observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
             return Unchanged(self.git.head)
-        return self.git.read
+        return self.read()
+
+    def read(self) -> Read:
+        """What a look at git says now."""
+        return self.git.look(self.loop.ledger.observed.revision)
 
     def _reports(self) -> list[Report]:
         found = self.supervisor.news()
@@ -482,17 +535,17 @@ class Simulation:
         world.faults = faults
 
     def _no_op(self) -> None:
-        if self.unread or self.git.read is None:
+        if self.unread:
             return
-        self.turn([self.git.read])
-        observed, desired = self.loop.ledger.observed, self.git.read.desired
+        self.turn([self.read()])
+        observed, desired = self.loop.ledger.observed, self.read().desired
         if observed.refused is None:
-            made = plan.plan(desired, observed, POLICY)
+            made = plan.plan(desired, observed, self.policy)
             need(made.empty, "applying leaves nothing to plan", made.json())
             need(observed.revision == self.git.head, "no commit is passed over", observed.revision)
         before, slots = self.world.store.head(), self.account.slots.copy()
         schedules = {n: d.schedules for n, d in observed.deployments.items()}
-        self.turn([self.git.read, self.git.read, Unchanged(self.git.head)])
+        self.turn([self.read(), self.read(), Unchanged(self.git.head)])
         need(
             self.world.store.head() == before and self.account.slots == slots,
             "asking twice adds nothing",
@@ -507,7 +560,6 @@ class Simulation:
         world.faults = False
         world.note("-- faults stop")
         self.turn(self._reports())
-        need(self.git.read is not None, "setup", "")
         if not self.unread and self.loop.ledger.observed.refused is None:
             revision = self.loop.ledger.observed.revision
             need(
@@ -516,7 +568,7 @@ class Simulation:
                 f"{revision} is applied, {self.git.head} was read",
             )
         world.note(f"git: {self.git.commit(calm=True)}")
-        self.turn([self.git.read])
+        self.turn([self.read()])
         if self.loop.ledger.observed.refused:
             self.turn([self._ask("confirm", {"revision": self.git.head, "reason": "meant so"})])
         for number in range(400):
@@ -555,6 +607,16 @@ def play(seed: int, steps: int = 30) -> Simulation:
         simulation.finish()
     except Exception as error:
         story = "\n".join(simulation.world.told[-80:])
-        command = f"PYTHONPATH=tests python tests/property/test_simulation.py {seed}"
+        command = f"python tests/property/test_simulation.py {seed}"
         raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\n{story}\n\nagain: {command}") from error
     return simulation
+
+
+def shortest(seed: int, most: int = 30) -> tuple[int, AssertionError] | None:
+    """The fewest steps of a seed's history that break a promise, and how; None when it holds."""
+    for steps in range(1, most + 1):
+        try:
+            play(seed, steps)
+        except AssertionError as error:
+            return steps, error
+    return None

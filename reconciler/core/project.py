@@ -112,6 +112,12 @@ def _source_found(observed: Observed, _event: Event, touched: Touched) -> None:
     touched.repository = True
 
 
+def _spec_isolated(observed: Observed, event: Event, touched: Touched) -> None:
+    data = event.data
+    observed.isolated[data["file"]] = {"blob": data["blob"], "reason": data["reason"], "at": instant(event.at)}
+    touched.repository = True
+
+
 def _deployment_written(observed: Observed, event: Event, touched: Touched) -> None:
     name, data = event.subject, event.data
     old = observed.deployments.get(name)
@@ -322,6 +328,7 @@ _FOLDS = {
     "HistoryRewound": _noted,
     "SourceLost": _source_lost,
     "SourceFound": _source_found,
+    "SpecIsolated": _spec_isolated,
     "DeploymentCreated": _deployment_written,
     "DeploymentUpdated": _deployment_written,
     "DeploymentMoved": _deployment_moved,

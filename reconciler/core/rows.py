@@ -9,7 +9,7 @@ from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source
 from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
 
-FORMAT = 2
+FORMAT = 3
 """Of these rows: raised when they change, so that a daemon makes them anew from the log."""
 
 
@@ -37,6 +37,7 @@ def repository_row(observed: Observed) -> dict[str, Json]:
         "refused": observed.refused,
         "confirmed": observed.confirmed,
         "stale": observed.stale,
+        "isolated": observed.isolated,
     }
 
 
@@ -148,7 +149,17 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
             "the projections of this log are of another version", hint="start `reconciler serve`: it makes them anew"
         )
     if repository:
-        for key in ("branch", "remote", "revision", "tree", "whole_commit", "refused", "confirmed", "stale"):
+        for key in (
+            "branch",
+            "remote",
+            "revision",
+            "tree",
+            "whole_commit",
+            "refused",
+            "confirmed",
+            "stale",
+            "isolated",
+        ):
             setattr(observed, key, repository[key])
         observed.applied_at = _time(repository["applied_at"])
         observed.left = _time(repository["left"])

@@ -55,6 +55,11 @@ class Acts:
                 self._supervisor.stop(run.id)
             self.let_go_on(run)
 
+    def abandon(self, run: Run) -> None:
+        """Nothing is asked of a run any more: end what is left of it. A call in a script is never disturbed."""
+        if run.trigger != TRIGGER:
+            self._supervisor.abandon(run, _keeper(run))
+
     def again(self, run: str) -> None:
         """A report could not be recorded: it is to be heard again."""
         self._supervisor.again(run)
@@ -65,13 +70,18 @@ class Acts:
             self._supervisor.resume(run.id, run.detail["pauses"])
 
     def _launch(self, run: Run, observed: Observed) -> None:
-        kind = run.detail.get("pool_type") or run.pool  # as it was when it took its slot
-        kind = TRIGGER if run.trigger == TRIGGER else SERVED if SERVED in run.detail else kind
         base = job_variables.defaults(observed.pools.get(run.pool) or {})
         if not all(map(self._payloads.has, (run.spec, run.parameters, run.variables))):
             gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
             self._post(Report(run.id, run.attempt, (), gone, None, dead=True))
             return
         value = self._payloads.value
-        what = Launch(self._payloads.spec(run.spec), value(run.parameters), kind, base, value(run.variables))
+        what = Launch(self._payloads.spec(run.spec), value(run.parameters), _keeper(run), base, value(run.variables))
         self._supervisor.launch(run, what)
+
+
+def _keeper(run: Run) -> str:
+    """What keeps a run's process: the type of its work pool as it was when it took its slot, or who took it over."""
+    if run.trigger == TRIGGER:
+        return TRIGGER
+    return SERVED if SERVED in run.detail else str(run.detail.get("pool_type") or run.pool)

@@ -20,12 +20,13 @@ from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
 from reconciler.daemon.acts import Acts
+from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
-from reconciler.model.events import Fact, SourceFound, SourceLost
+from reconciler.model.events import Event, Fact, SourceFound, SourceLost
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import Run
@@ -86,6 +87,8 @@ class Loop:
         self._dues_kept = False
         self._agenda = agenda.Agenda(ledger.observed.deployments)
         self._failures = 0
+        self._acted = ledger.observed.seq
+        """How far the log was carried out; what comes before a start, `adopt` carries out."""
         self._checkpointed = ledger.observed.seq
         self.once = False
         """Whether to end when git was read and no run is left."""
@@ -95,6 +98,8 @@ class Loop:
         """Asked which processes of users take the runs of which deployments over."""
         self.grace = timedelta(seconds=30)
         """From a cancelled run's SIGTERM to its SIGKILL, as the supervisor keeps it."""
+        self.crumbs = Crumbs()
+        """What is at hand, noted for the next daemon."""
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
 
@@ -151,6 +156,7 @@ class Loop:
         try:
             if self.ledger.recover():
                 self._look_again()
+            self._catch_up()
             self._slots(now)
             for message in messages:
                 self._handle(message, now, answers)
@@ -164,12 +170,22 @@ class Loop:
             log.exception("a turn of the loop failed")
             return self._apart(error, messages)
         self._failures = 0
+        self.payloads.stored()
         while self._told:
             _tell(self._told.pop(0))
         for answer, value in answers:
             answer.set_result(value)
-        self.acts.carry_out(events, self.ledger.observed)
+        self._carry_out(events)
         return not (self._stopping or (self.once and self._looked and not self.ledger.observed.runs))
+
+    def _carry_out(self, events: list[Event]) -> None:
+        self._acted = self.ledger.observed.seq
+        self.acts.carry_out(events, self.ledger.observed)
+
+    def _catch_up(self) -> None:
+        """Carry out what became durable though its append was said to have failed. Raises StoreError."""
+        if self.ledger.observed.seq > self._acted:
+            self._carry_out(self.ledger.store.events(self._acted, limit=self.ledger.observed.seq))
 
     def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
         """The log cannot be written: nothing happened. People are told; what git and runs say is taken up again."""
@@ -338,8 +354,10 @@ class Loop:
         run = self.ledger.observed.runs.get(message.run)
         if run is None:
             return
+        self.crumbs.enter(Busy.HANDLING, run.id)
         facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
         self.stage(facts, now)
+        self.crumbs.leave(Busy.HANDLING)
 
     # --- what requests look up -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ was read can be saved and loaded, so that a restart or a one-line commit costs w
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,15 +14,18 @@ from reconciler.core.assemble import Assembly
 from reconciler.core.declare import Code, Entry, FileRead, declare, read_of
 from reconciler.core.parse import parse
 from reconciler.core.version import paths as scope_paths
+from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison
 from reconciler.daemon.reading import Elsewhere, Texts, stamp
 from reconciler.daemon.view import FILE_LIMIT, Bring, View
 from reconciler.daemon.words import Words
 from reconciler.git import history, tree
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
-from reconciler.model.errors import SourceUnavailableError
+from reconciler.model.errors import ReconcilerError, SourceUnavailableError
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Declared, Desired, Json, Problem, Source, SourceKind
+
+log = logging.getLogger("reconciler")
 
 ROOT_FILE = "prefect.yaml"
 Scope = tuple[str, ...]
@@ -56,6 +60,7 @@ class Observer:
         ours: Callable[[str], bool],
         resolve: Resolve,
         bring: Bring = lambda _repo, _tree, _source: (),
+        poison: Poison = NO_POISON,
     ) -> None:
         self._bring = bring
         self._under = "" if specs.strip("/") == "." else specs.strip("/")
@@ -63,6 +68,7 @@ class Observer:
         self._words = words
         self._ours = ours
         self._resolve = resolve
+        self._poison = poison
         self.revision: str | None = None
         self.specs: dict[str, bytes] = {}
         """Effective specs that were read and may not be in the store yet, by digest."""
@@ -84,9 +90,10 @@ class Observer:
     def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
         new_tree = repo.commit(head).tree
-        view = View(repo, new_tree)
-        rows = {path: self._read(view, path, entry) for path, entry in self._to_read(repo, new_tree).items()}
-        rows |= self._moved_elsewhere(view, rows)
+        view = View(repo, new_tree, self._poison)
+        with self._poison.watched():
+            rows = {path: self._read(view, path, entry) for path, entry in self._to_read(repo, new_tree).items()}
+            rows |= self._moved_elsewhere(view, rows)
         answers = self._answers(repo, head, rows)
         # From here on nothing can fail: the new revision is taken whole.
         self._known.update(answers)
@@ -171,14 +178,26 @@ class Observer:
         asked: set[str] = set()
         elsewhere: dict[Source, str] = {}
         self._pending = False
-        found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
-        read = declare(
-            found, lambda source: self._code(view, source, asked, elsewhere), self._ours, self._words.check_pool
-        )
+        try:
+            self._poison.spec(path, entry.id)
+            read = self._declare(data, path, lambda source: self._code(view, source, asked, elsewhere))
+        except IsolatedError as isolated:
+            return _Row(_faulty(path, isolated.why))
+        except (ReconcilerError, OSError):
+            raise
+        except Exception as error:
+            # A defect of ours, met by one file: it is told, and the others are read on.
+            log.exception("reading %s failed", path)
+            what = f"reading it failed: {type(error).__name__}; the daemon's log has the details"
+            return _Row(_faulty(path, what), tuple(sorted(asked)), None, self._pending)
         self.specs.update(read.specs)
         hidden = pooled.words(data) if read.hides_pools else ()
         commits = {e.name: elsewhere[e.source] for e in read.entries if e.source in elsewhere}
         return _Row(replace(read, specs={}, hidden=hidden), tuple(sorted(asked)), commits, self._pending)
+
+    def _declare(self, data: bytes, path: str, code: Callable[[Source], Code]) -> FileRead:
+        found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
+        return declare(found, code, self._ours, self._words.check_pool)
 
     def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:

@@ -43,13 +43,16 @@ class Payloads:
         self._store = store
         self._kept: dict[str, Json] = {}
         self._new: dict[str, Payload] = {}
+        self._handed: dict[str, Payload] = {}
+        """Those handed to the append that ends this turn: not in the store yet."""
 
     def value(self, name: str) -> Json:
         """The JSON value of a digest; an empty mapping for the empty name or a purged payload."""
         if name in self._kept:
             self._kept[name] = self._kept.pop(name)
             return self._kept[name]
-        body = self._store.payload(name) if name else None
+        handed = self._new.get(name) or self._handed.get(name)
+        body = handed.content if handed else self._store.payload(name) if name else None
         if body is None:
             return {}  # and not remembered: `keep` would think that the store has it
         value = json.loads(body)
@@ -106,12 +109,17 @@ class Payloads:
     def new(self) -> list[Payload]:
         """The payloads that the store may not have yet; asked once."""
         found = list(self._new.values())
+        self._handed |= self._new
         self._new = {}
         return found
 
+    def stored(self) -> None:
+        """What was handed out is in the store now."""
+        self._handed = {}
+
     def forget(self) -> None:
         """Drop what was kept: the append that should have stored it failed."""
-        self._new, self._kept = {}, {}
+        self._new, self._handed, self._kept = {}, {}, {}
 
     def _remember(self, name: str, value: Json) -> None:
         self._kept[name] = value

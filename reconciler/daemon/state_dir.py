@@ -5,6 +5,7 @@
     lock              held by the daemon; names its pid
     socket            requests, 0600 (a link to a short path where this one is too long for a socket address)
     notify            datagrams by which runs say "look"; a hint only
+    crumbs            what the daemon is busy with, for the next one, should that kill it
     config.toml       the operator's settings, if any
     runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
     copies/           working copies prepared ahead
@@ -12,6 +13,7 @@
     environments/     what pip_install_requirements installed, shared by runs
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -36,6 +38,11 @@ class StateDir:
     def log(self) -> Path:
         """The database."""
         return self.root / "log.db"
+
+    @property
+    def crumbs(self) -> Path:
+        """What the daemon is busy with."""
+        return self.root / "crumbs"
 
     @property
     def runs(self) -> Path:
@@ -126,8 +133,17 @@ class Lock:
     """The one daemon's hold on a state directory; released by the kernel when the process ends."""
 
     def __init__(self, state: StateDir, about: dict[str, object]) -> None:
-        """Take it. Raises ConflictError naming the pid of the daemon that holds it."""
-        self._file = os.fdopen(os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        """Take it. Raises ConflictError naming the pid of the daemon that holds it, AccessError, StoreError."""
+        try:
+            self._file = os.fdopen(os.open(state.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        except PermissionError:
+            raise AccessError(
+                f"cannot write the state directory {state.root}", hint="serve as its owner, or give --state-dir"
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"cannot write the state directory {state.root}: {error.strerror}", hint="or give --state-dir"
+            ) from None
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -137,9 +153,9 @@ class Lock:
             raise ConflictError(
                 f"another daemon serves this repository: {holder}", hint="stop it first, or give another --state-dir"
             ) from None
-        self._file.truncate(0)
-        self._file.write(json.dumps({"pid": os.getpid(), **about}))
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a full disk: it holds all the same
+            self._file.truncate(0)
+            os.write(self._file.fileno(), json.dumps({"pid": os.getpid(), **about}).encode())
 
     def release(self) -> None:
         """Let go, leaving no pid behind."""

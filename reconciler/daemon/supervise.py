@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.core.report import Report
+from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal
@@ -78,8 +79,11 @@ class _Watched:
 class Supervisor:
     """Launches, watches and stops the attempts of runs."""
 
-    def __init__(self, state: StateDir, orders: Orders, post: Callable[[Report], None], grace: float) -> None:
+    def __init__(
+        self, state: StateDir, orders: Orders, post: Callable[[Report], None], grace: float, crumbs: Crumbs
+    ) -> None:
         self._state = state
+        self._crumbs = crumbs
         self._orders = orders
         self._post = post
         self._grace = grace
@@ -134,6 +138,10 @@ class Supervisor:
     def again(self, run: str) -> None:
         """A report could not be recorded: read the run's facts from the start."""
         self._ask(lambda: self._again(run))
+
+    def abandon(self, run: Run, pool: str) -> None:
+        """A run is over whatever it wrote: end what lives of it, and read nothing."""
+        self._ask(lambda: self._abandon(self._state.attempt(run.id, run.attempt), pool))
 
     def close(self) -> None:
         """Stop watching; the runs go on."""
@@ -236,6 +244,10 @@ class Supervisor:
             del self._watched[run]
             shutil.rmtree(watched.folder / "work", ignore_errors=True)
 
+    def _abandon(self, folder: Path, pool: str) -> None:
+        self._orders.pool(pool).kill(folder, signal.SIGKILL)
+        shutil.rmtree(folder / "work", ignore_errors=True)
+
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
         for attempt in range(1, watched.attempt + 1) if watched else ():
@@ -257,6 +269,13 @@ class Supervisor:
         watched = self._watched[run]
         if watched.told:
             return
+        self._crumbs.enter(Busy.LOOKING, run)
+        try:
+            self._look_at(run, watched, now, poll=poll)
+        finally:
+            self._crumbs.leave(Busy.LOOKING)
+
+    def _look_at(self, run: str, watched: _Watched, now: float, *, poll: bool) -> None:
         status = watched.pool.exit_status(watched.folder)  # asked first: what was written before the end is read below
         moved = self._read(watched, now)
         dead = status is None and poll and self._confirmed_dead(watched, now)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reconciler.core.own_steps import StepFacts, read_step
 from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
+from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison
 from reconciler.daemon.reading import Elsewhere
 from reconciler.git import tree
 from reconciler.git.objects import TooLargeError
@@ -24,10 +25,12 @@ Bring = Callable[[Repository, str, Source], Sequence[Json]]
 class View:
     """The tree of one commit, each code path looked up and read once."""
 
-    def __init__(self, repo: Repository, tree_id: str) -> None:
+    def __init__(self, repo: Repository, tree_id: str, poison: Poison = NO_POISON) -> None:
         self.repo = repo
+        self._poison = poison
         self.tree = tree_id
         self._read: dict[str, bytes | None] = {}
+        self._ids: dict[str, str] = {}
         self._flows: dict[tuple[str, str], tuple[FlowFacts | EntrypointProblem, set[str]]] = {}
         self._steps: dict[tuple[str, tuple[str, ...]], tuple[StepFacts, set[str]]] = {}
         self._submodules: dict[Source, tuple[str, str]] = {}
@@ -37,7 +40,7 @@ class View:
         """The tree of a commit elsewhere. Raises SourceUnavailableError."""
         if place not in self._others:
             repo = Repository.open(Path(place.git_dir), trust_owner=True)
-            self._others[place] = View(repo, repo.commit(place.commit).tree)
+            self._others[place] = View(repo, repo.commit(place.commit).tree, self._poison)
         return self._others[place]
 
     def flow(self, entrypoint: str, root: str, asked: set[str]) -> FlowFacts | EntrypointProblem:
@@ -45,7 +48,12 @@ class View:
         key = (entrypoint, root)
         if key not in self._flows:
             paths: set[str] = set()
-            self._flows[key] = (read_flow(entrypoint, lambda path: self._code(path, paths), root=root), paths)
+            try:
+                found = read_flow(entrypoint, lambda path: self._code(path, paths), root=root)
+            except IsolatedError as isolated:
+                found = EntrypointProblem(str(isolated), path=isolated.path)
+            self._poison.code_read()
+            self._flows[key] = (found, paths)
         facts, paths = self._flows[key]
         asked |= paths
         return facts
@@ -87,6 +95,8 @@ class View:
             entry = tree.lookup(self.repo, self.tree, path)
             regular = entry is not None and entry.mode in (tree.FILE, tree.EXECUTABLE)
             self._read[path] = self._blob(entry.id) if entry is not None and regular else None
+            self._ids[path] = entry.id if entry is not None else ""
+        self._poison.code(path, self._ids[path])
         return self._read[path]
 
     def _blob(self, name: str) -> bytes:

@@ -14,10 +14,11 @@ from pathlib import Path
 from reconciler import daemon as shell
 from reconciler.core import script
 from reconciler.core.plan import Policy
-from reconciler.daemon import config, requests, retention
+from reconciler.daemon import config, poison, requests, retention
 from reconciler.daemon.acts import SERVED
 from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
+from reconciler.daemon.crumbs import Crumbs
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
@@ -33,6 +34,7 @@ from reconciler.git.repository import Repository
 from reconciler.git.watch import Watch
 from reconciler.model.errors import NotFoundError
 from reconciler.model.events import BranchTracked
+from reconciler.model.state import Run
 from reconciler.pools._script import ScriptKeeper
 from reconciler.stores import Stored
 from reconciler.stores._reader import Reader
@@ -62,11 +64,16 @@ class Daemon:
     store: SqliteStore
     branch: str
     """The tracked branch."""
+    crumbs: Crumbs
+    poisoned: list[Run]
+    """Runs that were given up at this start: they killed the daemons before."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
         self.supervisor.start()
         self.loop.acts.adopt(self.loop.ledger.observed)
+        for run in self.poisoned:
+            self.loop.acts.abandon(run)
         self.server.start()
         self.looker.start()
         self.watch.start()
@@ -83,6 +90,7 @@ class Daemon:
             self.looker.stop()
             self.supervisor.close()
             self.store.close()
+            self.crumbs.close()
             self.lock.release()
 
     def stop_when_idle(self) -> None:
@@ -97,6 +105,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask the loop to end; safe from any thread and from a signal handler."""
+        self.crumbs.close()
         self.loop.inbox.put(Stop())
 
 
@@ -139,13 +148,16 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         store = SqliteStore.open(state.log)
         ledger = Ledger(store)
         branch = _track(ledger, settings, repo, now)
+        crumbs = Crumbs(state.crumbs)
+        poisoned = poison.isolate(ledger, crumbs, now())
+        avoided = poison.Poison(crumbs, ledger.observed.isolated)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
         looker = Looker(
             tracked,
             lambda: shell.observe.Observer(
-                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules
+                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided
             ),
             inbox.put,
             Kept(state.log, settings.specs),
@@ -154,10 +166,11 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         watch = Watch(repo, branch, looker.look, remote=settings.remote)
     serving = Served(state.root / "served.json", inbox.put)
     orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
-    supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace)
+    supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
     loop.takers = serving.takers
+    loop.crumbs = crumbs
     loop.grace = timedelta(seconds=settings.cancel_grace)
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
 
@@ -172,6 +185,8 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         keeper,
         store,
         branch,
+        crumbs,
+        poisoned,
     )
 
 

@@ -87,8 +87,8 @@ def take(folder: Path, commit: str, directories: Sequence[str], target: Path) ->
         claimed = target.parent / f".copy.{os.getpid()}.json"
         try:
             (folder / f"{name}.json").rename(claimed)
-        except FileNotFoundError:
-            continue  # another run was quicker
+        except OSError:
+            continue  # another run was quicker, or it lies on another disk
         try:
             (folder / name).rename(target)
         except OSError:

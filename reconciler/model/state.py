@@ -203,6 +203,8 @@ class Observed:
     """The revision a person confirmed."""
     stale: dict[str, Json] | None = None
     """`{reason, since}` while the source is unavailable."""
+    isolated: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """By file: `{blob, reason, at}` of the bytes that killed the daemon; left out until the file changes."""
     left: datetime | None = None
     """How far schedules that are gone were accounted for: should the clock go back, no slot of theirs runs again."""
     deployments: dict[str, Deployment] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """The observer over real repositories: what it says step by step is what a fresh one says, whatever happened before."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -317,3 +318,25 @@ def test_what_is_kept_is_small_and_says_when_nothing_changed(repo: Repo):
     assert not still_says(kept[""], "other", repo.head())
     assert not still_says(None, "specs", repo.head())
     assert canonical({}) == b"{}"
+
+
+def test_a_file_whose_reading_fails_by_a_defect_of_ours_is_told_and_the_others_are_read(repo: Repo, caplog):
+    repo.commit({"specs/a.yaml": spec("a"), "specs/b.yaml": spec("b", pool="boom")})
+    known = words()
+
+    def check_pool(kind, variables):
+        if kind == "boom":
+            raise ZeroDivisionError
+        return known.check_pool(kind, variables)
+
+    pool = "work_pools: {boom: {type: boom}}\n"
+    head = repo.commit({"specs/b.yaml": pool + spec("b", pool="boom")})
+    observer = Observer("specs", replace(known, check_pool=check_pool), lambda url: url == ".", lambda _source: None)
+    desired = said(observer, repo, head)
+    assert desired.deployments.keys() == {"one/a"}
+    (problem,) = desired.problems
+    assert problem.file == "specs/b.yaml"
+    assert "ZeroDivisionError" in problem.message
+    assert desired.broken == {"specs/b.yaml"}
+    mended = repo.commit({"specs/b.yaml": spec("b")})
+    assert said(observer, repo, mended).deployments.keys() == {"one/a", "one/b"}

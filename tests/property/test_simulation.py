@@ -1,17 +1,23 @@
 """The loop against a simulated world: seeded commits, crashes, lost processes, clock jumps, late reports, full disks.
 
-More seeds: `SIMULATION_SEEDS=0:5000 pytest tests/property/test_simulation.py`, or this file as a program:
-`PYTHONPATH=tests python tests/property/test_simulation.py 0:5000` (one number plays one seed and prints its history).
+As a program: `python tests/property/test_simulation.py --seeds 5000` plays that many histories (`--from N`: others),
+`python tests/property/test_simulation.py 17` prints one, cut to what is needed where it breaks a promise.
 """
 
+import argparse
 import logging
-import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from helpers_simulation import Simulation, play
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from helpers_mutants import MUTANTS
+from helpers_simulation import Simulation, play, shortest
 
 from reconciler.daemon.loop import Request
 from reconciler.model.errors import ReconcilerError
@@ -19,18 +25,14 @@ from reconciler.model.errors import ReconcilerError
 logging.getLogger("reconciler").setLevel(logging.CRITICAL)
 
 
-def wanted(text: str) -> range:
-    first, colon, end = text.partition(":")
-    return range(int(first), int(end) if colon else int(first) + 1)
-
-
-SEEDS = wanted(os.environ.get("SIMULATION_SEEDS", "0:300"))
+SEEDS = 500
 PARTS = 6
+FOUND_WITHIN = 100
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_promise_holds_in_every_history(part: int):
-    for seed in SEEDS[part::PARTS]:
+    for seed in range(part, SEEDS, PARTS):
         play(seed)
 
 
@@ -46,18 +48,27 @@ def test_the_histories_reach_what_they_are_meant_to():
         RevisionApplied RevisionRefused RevisionConfirmed SourceLost SourceFound DeploymentCreated DeploymentUpdated
         DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
-        RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed
+        RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed HistoryRewound
     """.split()
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4
-    for fault in ("after an append", "before an append", "act: before a launch", "disk refuses", "clock jumps by -"):
+    for fault in (
+        "after an append",
+        "before an append",
+        "act: before a launch",
+        "disk refuses",
+        "clock jumps by -",
+        "said to have failed",
+        "the template",
+        "is set back",
+    ):
         assert fault in told
 
 
 def test_a_wish_that_nobody_foresaw_does_not_end_the_loop():
     simulation = Simulation(0)
     simulation.world.faults = False
-    simulation.turn([simulation.git.read])
+    simulation.turn([simulation.read()])
 
     def decide(_loop, _now):
         raise ZeroDivisionError
@@ -68,11 +79,49 @@ def test_a_wish_that_nobody_foresaw_does_not_end_the_loop():
         request.answer.result(timeout=0)
 
 
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
+    """The same histories hold without it (above)."""
+    MUTANTS[name](monkeypatch)
+    found = next((seed for seed in range(FOUND_WITHIN) if broken(seed)), None)
+    assert found is not None, f"{FOUND_WITHIN} histories hold in spite of it"
+
+
+def broken(seed: int) -> bool:
+    try:
+        play(seed)
+    except AssertionError:
+        return True
+    return False
+
+
+def one(seed: int) -> int:
+    """Print a history; the shortest that breaks a promise, if it does."""
+    found = shortest(seed)
+    if found is None:
+        print("\n".join(play(seed).world.told), "\n\nit holds", sep="")
+        return 0
+    print(found[1], f"\n\n{found[0]} steps are enough")
+    return 1
+
+
+def many(first: int, count: int) -> int:
+    """Play histories; those that break a promise are named, with the promise."""
+    began, failed = time.perf_counter(), []
+    for seed in range(first, first + count):
+        try:
+            play(seed)
+        except AssertionError as error:
+            failed.append(seed)
+            print(str(error).partition("\n")[0], flush=True)
+    print(f"{count - len(failed)} of {count} histories hold, {time.perf_counter() - began:.1f} s")
+    return int(bool(failed))
+
+
 if __name__ == "__main__":
-    seeds = wanted(sys.argv[1] if len(sys.argv) > 1 else "0:1000")
-    began = time.perf_counter()
-    for number in seeds:
-        simulation = play(number)
-        if len(seeds) == 1:
-            print("\n".join(simulation.world.told))
-    print(f"{len(seeds)} histories hold, {time.perf_counter() - began:.1f} s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seed", type=int, nargs="?")
+    parser.add_argument("--seeds", type=int, default=1000, metavar="N")
+    parser.add_argument("--from", type=int, default=0, dest="first", metavar="N")
+    given = parser.parse_args()
+    sys.exit(many(given.first, given.seeds) if given.seed is None else one(given.seed))
