@@ -1,10 +1,12 @@
 """Working copies prepared ahead, so that a run takes one by rename. A thread of its own; asked by daemon/orders.
 
 Only a hint about what will be needed: a run that finds no copy lays its source out itself. Copies are never shared;
-the least recently wanted go when they hold more bytes than the operator gives them.
+the least recently wanted go when they hold more bytes than the operator gives them. Of a small source a parcel is made
+once, on the asking thread, and every run writes it out for itself: cheaper than a folder made ahead for each.
 """
 
 import contextlib
+import hashlib
 import logging
 import queue
 import shutil
@@ -13,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.git import parcel
 from reconciler.git.checkout import copy_name, prepare
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
@@ -22,6 +25,9 @@ log = logging.getLogger("reconciler")
 SPARE = 2
 """Copies kept ready of what was last wanted."""
 
+
+PARCELS = 256
+"""Parcels kept, the most recently wanted ones."""
 
 STALE = 600.0
 """Seconds after which copies that no run took make room."""
@@ -54,16 +60,43 @@ class Copies:
         self._folder = folder
         self._limit = limit
         self._kinds: dict[Wanted, _Kind] = {}
+        self._parcels: dict[Wanted, str | None] = {}
+        """By what they hold, most recently wanted last; None where there is none."""
         self._asked: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._old: list[Path] = []
         self._thread = threading.Thread(target=self._work, name="copies", daemon=True)
 
     def start(self) -> None:
         """Begin; copies of an earlier daemon go."""
+        for old in self._folder.iterdir():
+            self._old.append(old)
         self._thread.start()
 
-    def want(self, wanted: Wanted) -> None:
-        """A run takes, or will take, a copy of this."""
-        self._asked.put(wanted)
+    def want(self, wanted: Wanted, repo: Repository) -> str | None:
+        """A run takes a copy of this: the name of its parcel, or None where a folder is prepared for the next run."""
+        name = self._parcel(wanted, repo)
+        if name is None:
+            self._asked.put(wanted)
+        return name
+
+    def _parcel(self, wanted: Wanted, repo: Repository) -> str | None:
+        """The parcel of a small source, made when it is not there (any more)."""
+        name = self._parcels.pop(wanted, "")
+        if name == "" or (name and not (self._folder / name).exists()):
+            try:
+                data = parcel.wrap(repo, wanted.commit, wanted.directories)
+                name = hashlib.sha256(data).hexdigest()
+                draft = self._folder / f".{name}"
+                draft.write_bytes(data)
+                draft.rename(self._folder / name)
+            except (ReconcilerError, ValueError, OSError):
+                name = None  # too large, or not to be written: laying it out says why
+        self._parcels[wanted] = name
+        if len(self._parcels) > PARCELS:
+            oldest = self._parcels.pop(next(iter(self._parcels)))
+            if oldest and oldest not in self._parcels.values():
+                (self._folder / oldest).unlink(missing_ok=True)
+        return name
 
     def close(self) -> None:
         """End after the copy that is being made."""
@@ -72,7 +105,7 @@ class Copies:
             self._thread.join(timeout=1)
 
     def _work(self) -> None:
-        for old in self._folder.iterdir():
+        for old in self._old:
             _remove(old)
         while (wanted := self._asked.get()) is not None:
             kind = self._kinds.pop(wanted, None) or _Kind()

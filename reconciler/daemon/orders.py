@@ -126,9 +126,10 @@ class Orders:
             if "git_dir" not in inputs:
                 continue
             git_dir, commit = Path(inputs["git_dir"]), inputs["commit"]
-            if not commit or not self._repository(git_dir).has(commit):
+            repo = self._repository(git_dir)
+            if not commit or not repo.has(commit):
                 raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
-            self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])))
+            inputs["parcel"] = self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])), repo)
 
     def released(self, run: str) -> None:
         """A run is over; the pin of its commit goes with the next `sweep` unless another run needs it."""
