@@ -14,7 +14,6 @@ import hashlib
 import importlib
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -156,4 +155,4 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+    importlib.import_module("shutil").rmtree(path, ignore_errors=True)  # seldom: it loads three compressors

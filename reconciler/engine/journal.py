@@ -48,16 +48,20 @@ class Journal:
     """The writer: each fact is one appended line, and one hint to the daemon that there is something to read."""
 
     def __init__(self, run_dir: Path, *, run: str, attempt: int, address: str | None) -> None:
-        self._fd = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._fd = os.open(f"{run_dir}/{JOURNAL}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._run, self._attempt, self._address = run, attempt, address
 
-    def write(self, fact: str, **data: Any) -> None:
-        """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`."""
+    def write(self, fact: str, *, tell: bool = True, **data: Any) -> None:
+        """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`.
+
+        `tell` is False for what the daemon need not hear of before the next fact, or the end of the process.
+        """
         line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
         os.write(self._fd, line.encode() + b"\n")
-        notify(self._address, self._run)
+        if tell:
+            notify(self._address, self._run)
 
 
 def notify(address: str | None, run: str) -> None:

@@ -63,7 +63,7 @@ def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
             message = f"pull step {index} ({entry['step']}) failed: {what}"
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
-        journal.write("step", **_fact(index, entry, began), ok=True)
+        journal.write("step", tell=False, **_fact(index, entry, began), ok=True)
     if source.directory == work:
         work.mkdir(mode=0o700, exist_ok=True)
     return source
@@ -85,7 +85,9 @@ def _fact(index: int, entry: Mapping[str, Any], began: float) -> dict[str, Any]:
 
 def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> None:
     """One step: earlier outputs filled into its inputs; its own outputs kept under its id, and flat."""
-    inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
+    inputs = entry.get("inputs") or {}
+    if todo.templated:
+        inputs = render(inputs, partial(follow, source.outputs))
     context = steps.Context(
         work=work,
         directory=source.directory,

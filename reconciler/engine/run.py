@@ -54,6 +54,7 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal) -> int:
     try:
         source = pull.pull(run_dir, todo, journal)
         os.chdir(source.directory)
+        load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         arguments = parameters.bind(loaded.flow, todo.parameters)
         journal.write("running", **_facts(source, loaded, todo))
@@ -83,5 +84,5 @@ def _facts(source: pull.Source, loaded: load.Loaded, todo: Order) -> dict[str, A
         "interpreter": f"{sys.executable} {sys.version.split()[0]}",
         "flow_name": loaded.name or todo.flow_name,
         "flow_version": loaded.version,
-        "git_present": (source.directory / ".git").exists(),
+        "git_present": os.path.exists(f"{source.directory}/.git"),
     }

@@ -13,17 +13,20 @@ import os
 import select
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import plugins, steps
-from reconciler.engine import child, marker
+from reconciler.engine import child, flows, marker
 from reconciler.engine.journal import notify
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
 
+AUTHORS = flows.flow
+"""What nearly every flow imports of ours, loaded once."""
 _REQUEST_BYTES = 64 * 1024
 _TRIM_EVERY_MS = 200
 _REAP_EVERY_MS = 20
@@ -46,13 +49,20 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
     marker.boot_id()  # asked once, here, for all runs
     for word in plugins.words(steps):
         find(word)
-    gc.freeze()
+    child.no_input()
     adopt_orphans()
     template = _Template(fd)
+    _KEPT.append(template)
+    gc.collect()
+    gc.freeze()
     for run_dir in first:
         if chosen := template.launch(run_dir):
             return chosen
     return template.loop()
+
+
+_KEPT: list[object] = []
+"""What a forked run must not free: that would touch, and so copy, memory it shares with the template."""
 
 
 class _Template:
@@ -63,11 +73,13 @@ class _Template:
             self.poll.register(fd, select.POLLIN)
         self.runs: dict[int, _Launched] = {}
         self.strays = False
+        self.looked = time.monotonic()
 
     def loop(self) -> tuple[Path, Order] | None:
         while self.requests or self.runs or self.strays:
             ready = dict(self.poll.poll(self._patience()))
-            self._look_after()
+            if not ready or time.monotonic() - self.looked >= _TRIM_EVERY_MS / 1000:
+                self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
                 self._reap(pid)
             if self.requests and self.requests.fileno() in ready and (chosen := self._answer(self.requests)):
@@ -99,6 +111,7 @@ class _Template:
             if run_dir.is_dir() and marker.bury(run_dir):
                 marker.write_exit(run_dir, code=_NO_ORDER)
             return None
+        time.tzset()
         pid = os.fork()
         if pid == 0:
             child.settle(run_dir, order)
@@ -134,6 +147,7 @@ class _Template:
                 marker.write_exit(run.run_dir, signal=ended.si_status)
 
     def _look_after(self) -> None:
+        self.looked = time.monotonic()
         for run in self.runs.values():
             trim(run.run_dir / OUTPUT, run.order.output_bytes)
         if self.strays:
