@@ -63,6 +63,10 @@ class Journal:
         if tell:
             notify(self._address, self._run)
 
+    def close(self) -> None:
+        """No more facts."""
+        os.close(self._fd)
+
 
 def notify(address: str | None, run: str) -> None:
     """Tell the daemon, if it listens, that a run has news: a datagram with the run's id. Never waits, never fails."""

@@ -24,6 +24,7 @@ from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
+from reconciler.engine.rehearsal import rehearse
 
 AUTHORS = flows.flow
 """What nearly every flow imports of ours, loaded once."""
@@ -53,6 +54,7 @@ def serve(fd: int | None, first: list[Path]) -> tuple[Path, Order] | None:
     adopt_orphans()
     template = _Template(fd)
     _KEPT.append(template)
+    rehearse()
     gc.collect()
     gc.freeze()
     for run_dir in first:
