@@ -26,6 +26,11 @@ SPARE = 2
 """Copies kept ready of what was last wanted."""
 
 
+QUIET = 0.1
+"""Seconds without a run that ends, after which what is over is removed."""
+MOST_GONE = 256
+"""Working copies of ended runs that wait for it."""
+
 PARCELS = 256
 """Parcels kept, the most recently wanted ones."""
 
@@ -62,7 +67,9 @@ class Copies:
         self._kinds: dict[Wanted, _Kind] = {}
         self._parcels: dict[Wanted, str | None] = {}
         """By what they hold, most recently wanted last; None where there is none."""
-        self._asked: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._gone: list[Path] = []
+        """Working copies of runs that are over."""
+        self._asked: queue.SimpleQueue[Wanted | Path | None] = queue.SimpleQueue()
         self._old: list[Path] = []
         self._thread = threading.Thread(target=self._work, name="copies", daemon=True)
 
@@ -98,6 +105,10 @@ class Copies:
                 (self._folder / oldest).unlink(missing_ok=True)
         return name
 
+    def remove(self, work: Path) -> None:
+        """A run is over: its working copy goes, soon."""
+        self._asked.put(work)
+
     def close(self) -> None:
         """End after the copy that is being made."""
         self._asked.put(None)
@@ -107,7 +118,7 @@ class Copies:
     def _work(self) -> None:
         for old in self._old:
             _remove(old)
-        while (wanted := self._asked.get()) is not None:
+        while (wanted := self._next()) is not None:
             kind = self._kinds.pop(wanted, None) or _Kind()
             self._kinds[wanted] = kind
             kind.wanted_at = time.monotonic()
@@ -118,6 +129,23 @@ class Copies:
                 kind.failed = True
                 log.info("no copy of %s is prepared ahead: %s", wanted.commit[:12], error)
             self._evict()
+
+    def _next(self) -> Wanted | None:
+        """What is wanted next; meanwhile, in a quiet moment or when there are many, what is over is removed."""
+        while True:
+            try:
+                asked = self._asked.get(timeout=QUIET if self._gone else None)
+            except queue.Empty:
+                while self._gone and self._asked.empty():
+                    _remove(self._gone.pop())
+                continue
+            if isinstance(asked, Path):
+                self._gone.append(asked)
+            if asked is None or len(self._gone) >= MOST_GONE:
+                while self._gone:
+                    _remove(self._gone.pop())
+            if not isinstance(asked, Path):
+                return asked
 
     def _make(self, wanted: Wanted, kind: _Kind) -> None:
         with Repository.open(wanted.git_dir, trust_owner=True) as repo:

@@ -36,6 +36,8 @@ class Orders:
         self._mirrors = mirrors
         self._pools: dict[str, Pool] = {}
         self._needed: dict[str, str] = {}
+        self._pinned: dict[str, float] = {}
+        """When each commit was last seen pinned."""
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
@@ -94,11 +96,20 @@ class Orders:
 
     def write(self, folder: Path, order: Mapping[str, Json]) -> None:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
+        text = json.dumps(order).encode()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = folder / ".order"
-        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
-            json.dump(order, file)
-        draft.replace(folder / "order.json")
+        draft = f"{folder}/.order"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            while text:
+                text = text[os.write(file, text) :]
+        finally:
+            os.close(file)
+        os.replace(draft, f"{folder}/order.json")  # noqa: PTH105 - a path as text: this is on every run's way
+
+    def remove(self, work: Path) -> None:
+        """A working copy goes, when there is time for it."""
+        self._copies.remove(work)
 
     def pool(self, kind: str) -> Pool:
         """The open pool of a type. Raises UnknownWordError."""
@@ -114,10 +125,13 @@ class Orders:
     def pin(self, run: str, commit: str) -> None:
         """Keep a commit of this repository from git gc while a run needs it."""
         self._needed[run] = commit
+        if time.monotonic() - self._pinned.get(commit, -FRESH) < FRESH:
+            return
         with contextlib.suppress(SourceUnavailableError):
             repo = self._repository(self._common)
             if repo.has(commit):
                 pins.pin(repo, commit)
+                self._pinned[commit] = time.monotonic()
 
     def check(self, order: Mapping[str, Json]) -> None:
         """Before a launch: the recorded commits are there, or nothing runs. Raises StepError."""
@@ -138,6 +152,7 @@ class Orders:
     def sweep(self) -> None:
         """Let go of the pins that no run needs."""
         needed = set(self._needed.values())
+        self._pinned.clear()
         with contextlib.suppress(SourceUnavailableError):
             repo = self._repository(self._common)
             for commit in pins.pinned(repo) - needed:

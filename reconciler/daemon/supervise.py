@@ -8,7 +8,6 @@ the log already.
 import contextlib
 import logging
 import queue
-import shutil
 import signal
 import socket
 import threading
@@ -30,6 +29,8 @@ log = logging.getLogger("reconciler")
 
 POLL = 1.0
 """Seconds between looks at live runs when no datagram comes."""
+SOON = 0.01
+"""Seconds after which news of a run that goes on is read: of a short one, its end is then read with it."""
 SETTLE = 2.0
 """Seconds that an exit status may come after the death of its process."""
 STUCK = 10.0
@@ -87,7 +88,10 @@ class Supervisor:
         self._grace = grace
         self._closing = False
         self._watched: dict[str, _Watched] = {}
+        self._soon: dict[str, float] = {}
+        """When to look at runs with news, the first one first."""
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._woken = False
         self._address = state.new_address("notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
@@ -139,7 +143,9 @@ class Supervisor:
 
     def _ask(self, act: Callable[[], None]) -> None:
         self._asked.put(act)
-        self._wake()
+        if not self._woken:
+            self._woken = True
+            self._wake()
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: the thread is about to look anyway
@@ -167,6 +173,7 @@ class Supervisor:
 
     def _carry_out(self) -> None:
         """Do what the loop asked for meanwhile."""
+        self._woken = False  # before the queue is emptied: what is asked from now on wakes again
         while True:
             try:
                 act = self._asked.get_nowait()
@@ -178,13 +185,24 @@ class Supervisor:
                 log.exception("an act of the supervisor failed")
 
     def _hints(self) -> set[str]:
-        """The runs named by datagrams; waits for the first."""
+        """The runs named by datagrams, at once where it is their end, else soon; waits for the first."""
         hinted: set[str] = set()
-        self._socket.settimeout(POLL if self._watched else 60.0)
+        wait = POLL if self._watched else 60.0
+        if self._soon:
+            wait = max(0.0, min(wait, next(iter(self._soon.values())) - time.monotonic()))
+        self._socket.settimeout(wait)
         with contextlib.suppress(TimeoutError, BlockingIOError):
             while True:
-                hinted.add(self._socket.recv(64).decode("ascii", "replace"))
+                said = self._socket.recv(64).decode("ascii", "replace")
+                if said.endswith(journal.ENDED):
+                    hinted.add(said.removesuffix(journal.ENDED))
+                elif said in self._watched:
+                    self._soon.setdefault(said, time.monotonic() + SOON)
                 self._socket.settimeout(0)
+        now = time.monotonic()
+        hinted |= {run for run, at in self._soon.items() if at <= now}
+        for run in hinted:
+            self._soon.pop(run, None)
         return hinted & self._watched.keys()
 
     def _launch(
@@ -198,6 +216,7 @@ class Supervisor:
                 self._orders.check(order)
                 self._orders.write(folder, order)
                 keeper.launch(folder)
+                return
         except (ReconcilerError, OSError) as error:
             self._watched.pop(run, None)
             final = {"fact": "failed", "message": f"it could not be launched: {error}"}
@@ -214,7 +233,7 @@ class Supervisor:
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
         if watched is not None:
-            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+            self._orders.remove(watched.folder / "work")
         self._orders.released(run)
 
     def _again(self, run: str) -> None:

@@ -68,6 +68,10 @@ class Journal:
         os.close(self._fd)
 
 
+ENDED = "!"
+"""Behind a run's id in a datagram: it is not only news, the run has ended."""
+
+
 def notify(address: str | None, run: str) -> None:
     """Tell the daemon, if it listens, that a run has news: a datagram with the run's id. Never waits, never fails."""
     if not address:
@@ -170,8 +174,11 @@ def _finite(digits: str) -> float:
     return number if math.isfinite(number) else _refuse(digits)
 
 
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+
+
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
+        return _decode(data.decode())
     except (ValueError, RecursionError):
         return None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reconciler import plugins, steps
 from reconciler.engine import child, flows, marker
-from reconciler.engine.journal import notify
+from reconciler.engine.journal import ENDED, notify
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
@@ -135,7 +135,7 @@ class _Template:
         self.poll.unregister(run.pidfd)
         os.close(run.pidfd)
         self._sweep()
-        notify(run.order.notify, run.order.run)
+        notify(run.order.notify, run.order.run + ENDED)
 
     @staticmethod
     def _record(run: _Launched, ended: os.waitid_result | None) -> None:
