@@ -22,6 +22,8 @@ from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
 
+DEFAULT_POOL = "process"
+"""Where runs go whose spec names no pool."""
 FRESH = 5.0
 """Seconds that a repository stays open for the next launch."""
 
@@ -110,6 +112,10 @@ class Orders:
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""
         self._copies.remove(work)
+
+    def warm(self) -> None:
+        """Have the pool ready that most runs go to."""
+        self.pool(DEFAULT_POOL).warm()
 
     def pool(self, kind: str) -> Pool:
         """The open pool of a type. Raises UnknownWordError."""

@@ -155,6 +155,7 @@ class Supervisor:
 
     def _work(self) -> None:
         looked = time.monotonic()
+        self._orders.warm()
         while not self._closing:
             hinted, poll = self._hints(), False
             self._carry_out()

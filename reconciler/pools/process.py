@@ -21,6 +21,11 @@ class ProcessPool(LocalPool):
         self._template: tuple[int, socket.socket] | None = None
         self._in_hand: set[Path] = set()
 
+    def warm(self) -> None:
+        """Start the template."""
+        with suppress(OSError):
+            self._warm()
+
     def launch(self, run_dir: Path) -> None:
         """Ask the template; if it is gone, ask a new one."""
         request = json.dumps({"launch": str(run_dir.absolute())}).encode()
