@@ -45,22 +45,19 @@ _ERROR = {"type": (str,), "message": (str,), "traceback": _TEXT}
 
 
 class Journal:
-    """The writer: each fact is one appended line, and one hint to the daemon that there is something to read."""
+    """The writer: each fact is one appended line, and news is a hint to the daemon that there is something to read."""
 
     def __init__(self, run_dir: Path, *, run: str, attempt: int, address: str | None) -> None:
         self._fd = os.open(f"{run_dir}/{JOURNAL}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._run, self._attempt, self._address = run, attempt, address
 
-    def write(self, fact: str, *, tell: bool = True, **data: Any) -> None:
-        """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`.
-
-        `tell` is False for what the daemon need not hear of before the next fact, or the end of the process.
-        """
+    def write(self, fact: str, **data: Any) -> None:
+        """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`."""
         line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
         os.write(self._fd, line.encode() + b"\n")
-        if tell:
+        if fact in NEWS:
             notify(self._address, self._run)
 
     def close(self) -> None:
@@ -68,6 +65,8 @@ class Journal:
         os.close(self._fd)
 
 
+NEWS = frozenset({"running", "paused", "resumed"})
+"""Facts that move a run while its process lives; of the others the daemon reads when that ends."""
 ENDED = "!"
 """Behind a run's id in a datagram: it is not only news, the run has ended."""
 

@@ -106,7 +106,7 @@ def claim(run_dir: Path, who: Identity) -> bool:
         os.write(fd, json.dumps({name: getattr(who, name) for name in who.__slots__}).encode())
         if who is not NOBODY:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.link(draft, f"{run_dir}/{STARTED}")  # noqa: PTH - as above
+        os.link(draft, f"{run_dir}/{STARTED}")  # as above
         won = True
     except FileExistsError:
         return False

@@ -63,7 +63,7 @@ def pull(run_dir: Path, todo: Order, journal: Journal) -> Source:
             message = f"pull step {index} ({entry['step']}) failed: {what}"
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
-        journal.write("step", tell=False, **_fact(index, entry, began), ok=True)
+        journal.write("step", **_fact(index, entry, began), ok=True)
     if source.directory == work:
         work.mkdir(mode=0o700, exist_ok=True)
     return source

@@ -27,7 +27,7 @@ def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> No
         journal.write("completed", result=None, result_repr=_repr(result))
         return
     if len(text) <= _INLINE_BYTES:
-        journal.write("completed", tell=False, result=result)
+        journal.write("completed", result=result)
     elif len(text) <= limit:
         _side(run_dir, "result.json", text)
         journal.write("completed", result=None, result_file="result.json")

@@ -84,5 +84,5 @@ def _facts(source: pull.Source, loaded: load.Loaded, todo: Order) -> dict[str, A
         "interpreter": f"{sys.executable} {sys.version.split()[0]}",
         "flow_name": loaded.name or todo.flow_name,
         "flow_version": loaded.version,
-        "git_present": os.path.exists(f"{source.directory}/.git"),
+        "git_present": os.path.exists(f"{source.directory}/.git"),  # noqa: PTH110 - as in load.py
     }
