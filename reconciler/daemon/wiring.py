@@ -1,12 +1,13 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
+import gc
 import os
 import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +125,8 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     with opened() as repo:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
-        ledger = Ledger(store)
+        with _uncollected():
+            ledger = Ledger(store)
         branch = _track(ledger, settings, repo)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
@@ -142,6 +144,17 @@ def build(path: Path, state: StateDir, settings: Settings) -> Daemon:
     loop.settled = looker.applied
     server = Server(state, lambda verb, args, who: requests.answer(loop, verb, args, who))
     return Daemon(state, lock, loop, looker, watch, supervisor, server, store, branch)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is made here stays: looking for garbage among it, now or later, only costs time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class Kept:

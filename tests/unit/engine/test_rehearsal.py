@@ -1,13 +1,13 @@
 """A rehearsal leaves nothing behind: no file, no module, no path, no descriptor."""
 
-import os
 import sys
+from pathlib import Path
 
 from reconciler.engine import rehearsal
 
 
 def state():
-    return sys.path[:], sys.path_hooks[:], set(sys.modules), len(os.listdir("/proc/self/fd")), os.getcwd()
+    return sys.path[:], sys.path_hooks[:], set(sys.modules), len(list(Path("/proc/self/fd").iterdir())), Path.cwd()
 
 
 def test_it_runs_and_leaves_nothing(tmp_path, monkeypatch):

@@ -44,8 +44,8 @@ def test_what_is_written_out_is_what_was_committed(source, tmp_path):
     path = tmp_path / stored(tmp_path, parcel.wrap(repo, name, ()))
     manifest = unwrap(str(path), tmp_path / "work")
     assert (manifest["commit"], manifest["tree"]) == (name, repo.commit(name).tree)
-    done = subprocess.run(["diff", "-r", "--no-dereference", "--exclude=.git", tmp_path / "repo", tmp_path / "work"])
-    assert done.returncode == 0
+    folders = [tmp_path / "repo", tmp_path / "work"]
+    subprocess.run(["diff", "-r", "--no-dereference", "--exclude=.git", *folders], check=True)
     assert os.access(tmp_path / "work/pkg/tool.sh", os.X_OK)
     assert not os.access(tmp_path / "work/flow.py", os.X_OK) or os.geteuid() == 0
 
