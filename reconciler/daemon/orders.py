@@ -32,10 +32,16 @@ class Orders:
     """Writes orders, keeps pools open, pins commits, has working copies prepared."""
 
     def __init__(self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors) -> None:
-        self._state = state
-        self._settings = settings
         self._common = common
         self._mirrors = mirrors
+        self._passed_on = passed_on(settings.pass_env)
+        self._same: dict[str, Json] = {
+            "state_dir_copies": str(state.copies),
+            "git_dir": str(common),
+            "limits": {"output_bytes": settings.output_mib * MIB},
+            "notify": str(state.root / "notify"),
+        }
+        """What every order says."""
         self._pools: dict[str, Pool] = {}
         self._needed: dict[str, str] = {}
         self._pinned: dict[str, float] = {}
@@ -59,8 +65,7 @@ class Orders:
             "source_commit": run.source_commit,
             "generation": run.generation,
             "due": instant(run.due),
-            "state_dir_copies": str(self._state.copies),
-            "git_dir": str(self._common),
+            **self._same,
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
@@ -68,10 +73,8 @@ class Orders:
             "tags": list(run.tags),
             "labels": run.labels,
             "timeout_seconds": flow.get("timeout_seconds"),
-            "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
+            "env": self._passed_on | dict(variables.get("env") or {}),
             "flow": flow,
-            "limits": {"output_bytes": self._settings.output_mib * MIB},
-            "notify": str(self._state.root / "notify"),
         }
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
