@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import queue
+import secrets
 import shutil
 import threading
 import time
@@ -106,8 +107,15 @@ class Copies:
         return name
 
     def remove(self, work: Path) -> None:
-        """A run is over: its working copy goes, soon."""
-        self._asked.put(work)
+        """A run is over: its working copy leaves it at once and goes soon; after a crash, at the next start."""
+        aside = self._folder / f".over-{secrets.token_hex(8)}"
+        try:
+            work.rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError:
+            aside = work
+        self._asked.put(aside)
 
     def close(self) -> None:
         """End after the copy that is being made."""

@@ -387,7 +387,7 @@ def test_a_parcel_changed_behind_our_back_is_never_opened(tmp_path):
     repo.commit({"f.py": GOOD, "specs/a.yaml": yaml("a")})
     with Daemon(repo):
         assert ended(repo.path, start(repo.path, "f/a"))["result"] == 1
-        (parcel,) = (repo.path / ".git/reconciler/copies").iterdir()
+        (parcel,) = (repo.path / ".git/reconciler/copies").glob("[!.]*")
         _poison(parcel)
         run = ended(repo.path, start(repo.path, "f/a"))
         assert (run["state"], run["result"]) == ("Completed", 1), run["reason"]
