@@ -1,18 +1,22 @@
 """Working copies prepared ahead, so that a run takes one by rename. A thread of its own; asked by daemon/orders.
 
 Only a hint about what will be needed: a run that finds no copy lays its source out itself. Copies are never shared;
-the least recently wanted go when they hold more bytes than the operator gives them.
+the least recently wanted go when they hold more bytes than the operator gives them. Of a small source a parcel is made
+once, on the asking thread, and every run writes it out for itself: cheaper than a folder made ahead for each.
 """
 
 import contextlib
+import hashlib
 import logging
 import queue
+import secrets
 import shutil
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.git import parcel
 from reconciler.git.checkout import copy_name, prepare
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
@@ -22,6 +26,14 @@ log = logging.getLogger("reconciler")
 SPARE = 2
 """Copies kept ready of what was last wanted."""
 
+
+QUIET = 0.1
+"""Seconds without a run that ends, after which what is over is removed."""
+MOST_GONE = 256
+"""Working copies of ended runs that wait for it."""
+
+PARCELS = 256
+"""Parcels kept, the most recently wanted ones."""
 
 STALE = 600.0
 """Seconds after which copies that no run took make room."""
@@ -54,16 +66,56 @@ class Copies:
         self._folder = folder
         self._limit = limit
         self._kinds: dict[Wanted, _Kind] = {}
-        self._asked: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
+        self._parcels: dict[Wanted, str | None] = {}
+        """By what they hold, most recently wanted last; None where there is none."""
+        self._gone: list[Path] = []
+        """Working copies of runs that are over."""
+        self._asked: queue.SimpleQueue[Wanted | Path | None] = queue.SimpleQueue()
+        self._old: list[Path] = []
         self._thread = threading.Thread(target=self._work, name="copies", daemon=True)
 
     def start(self) -> None:
         """Begin; copies of an earlier daemon go."""
+        for old in self._folder.iterdir():
+            self._old.append(old)
         self._thread.start()
 
-    def want(self, wanted: Wanted) -> None:
-        """A run takes, or will take, a copy of this."""
-        self._asked.put(wanted)
+    def want(self, wanted: Wanted, repo: Repository) -> str | None:
+        """A run takes a copy of this: the name of its parcel, or None where a folder is prepared for the next run."""
+        name = self._parcel(wanted, repo)
+        if name is None:
+            self._asked.put(wanted)
+        return name
+
+    def _parcel(self, wanted: Wanted, repo: Repository) -> str | None:
+        """The parcel of a small source, made when it is not there (any more)."""
+        name = self._parcels.pop(wanted, "")
+        if name == "" or (name and not (self._folder / name).exists()):
+            try:
+                data = parcel.wrap(repo, wanted.commit, wanted.directories)
+                name = hashlib.sha256(data).hexdigest()
+                draft = self._folder / f".{name}"
+                draft.write_bytes(data)
+                draft.rename(self._folder / name)
+            except (ReconcilerError, ValueError, OSError):
+                name = None  # too large, or not to be written: laying it out says why
+        self._parcels[wanted] = name
+        if len(self._parcels) > PARCELS:
+            oldest = self._parcels.pop(next(iter(self._parcels)))
+            if oldest and oldest not in self._parcels.values():
+                (self._folder / oldest).unlink(missing_ok=True)
+        return name
+
+    def remove(self, work: Path) -> None:
+        """A run is over: its working copy leaves it at once and goes soon; after a crash, at the next start."""
+        aside = self._folder / f".over-{secrets.token_hex(8)}"
+        try:
+            work.rename(aside)
+        except FileNotFoundError:
+            return
+        except OSError:
+            aside = work
+        self._asked.put(aside)
 
     def close(self) -> None:
         """End after the copy that is being made."""
@@ -72,9 +124,9 @@ class Copies:
             self._thread.join(timeout=1)
 
     def _work(self) -> None:
-        for old in self._folder.iterdir():
+        for old in self._old:
             _remove(old)
-        while (wanted := self._asked.get()) is not None:
+        while (wanted := self._next()) is not None:
             kind = self._kinds.pop(wanted, None) or _Kind()
             self._kinds[wanted] = kind
             kind.wanted_at = time.monotonic()
@@ -85,6 +137,23 @@ class Copies:
                 kind.failed = True
                 log.info("no copy of %s is prepared ahead: %s", wanted.commit[:12], error)
             self._evict()
+
+    def _next(self) -> Wanted | None:
+        """What is wanted next; meanwhile, in a quiet moment or when there are many, what is over is removed."""
+        while True:
+            try:
+                asked = self._asked.get(timeout=QUIET if self._gone else None)
+            except queue.Empty:
+                while self._gone and self._asked.empty():
+                    _remove(self._gone.pop())
+                continue
+            if isinstance(asked, Path):
+                self._gone.append(asked)
+            if asked is None or len(self._gone) >= MOST_GONE:
+                while self._gone:
+                    _remove(self._gone.pop())
+            if not isinstance(asked, Path):
+                return asked
 
     def _make(self, wanted: Wanted, kind: _Kind) -> None:
         with Repository.open(wanted.git_dir, trust_owner=True) as repo:

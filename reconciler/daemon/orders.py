@@ -25,6 +25,8 @@ from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
 
+DEFAULT_POOL = "process"
+"""Where runs go whose spec names no pool."""
 FRESH = 5.0
 """Seconds that a repository stays open for the next launch."""
 
@@ -50,12 +52,22 @@ class Orders:
         self, state: StateDir, settings: Settings, common: Path, mirrors: Mirrors, keepers: Mapping[str, Pool]
     ) -> None:
         """`keepers` keep runs that go to no declared pool, by a word that is no pool's type."""
-        self._state = state
-        self._settings = settings
         self._common = common
         self._mirrors = mirrors
+        self._passed_on = passed_on(settings.pass_env)
+        self._same: dict[str, Json] = {
+            "state_dir_copies": str(state.copies),
+            "git_dir": str(common),
+            "environments": str(state.environments),
+            "python": sys.executable,
+            "limits": {"output_bytes": settings.output_mib * MIB},
+            "notify": str(state.root / "notify"),
+        }
+        """What every order says."""
         self._pools: dict[str, Pool] = dict(keepers)
         self._needed: dict[str, str] = {}
+        self._pinned: dict[str, float] = {}
+        """When each commit was last seen pinned."""
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
         self._copies.start()
@@ -83,10 +95,7 @@ class Orders:
             "source_commit": run.source_commit,
             "generation": run.generation,
             "due": instant(run.due),
-            "state_dir_copies": str(self._state.copies),
-            "git_dir": str(self._common),
-            "environments": str(self._state.environments),
-            "python": sys.executable,
+            **self._same,
             "pull": self._pull(run, spec),
             "entrypoint": spec["entrypoint"],
             "path": spec.get("path"),
@@ -94,10 +103,8 @@ class Orders:
             "tags": list(run.tags),
             "labels": {**(spec.get("labels") or {}), **run.labels},
             "timeout_seconds": flow.get("timeout_seconds"),
-            "env": passed_on(self._settings.pass_env) | dict(variables.get("env") or {}),
+            "env": self._passed_on | dict(variables.get("env") or {}),
             "flow": flow,
-            "limits": {"output_bytes": self._settings.output_mib * MIB},
-            "notify": str(self._state.root / "notify"),
         }
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
@@ -124,11 +131,25 @@ class Orders:
 
     def write(self, folder: Path, order: Mapping[str, Json]) -> None:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = folder / ".order"
-        with open(draft, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
-            json.dump(order, file)
-        draft.replace(folder / "order.json")
+        text = json.dumps(order).encode()
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        draft = f"{folder}/.order"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            while text:
+                text = text[os.write(file, text) :]
+        finally:
+            os.close(file)
+        os.replace(draft, f"{folder}/order.json")  # noqa: PTH105 - a path as text: this is on every run's way
+
+    def remove(self, work: Path) -> None:
+        """A working copy goes, when there is time for it."""
+        self._copies.remove(work)
+
+    def warm(self) -> None:
+        """Have the pool ready that most runs go to."""
+        self.pool(DEFAULT_POOL).warm()
 
     def pool(self, kind: str) -> Pool:
         """The open pool of a type. Raises UnknownWordError."""
@@ -144,10 +165,13 @@ class Orders:
     def pin(self, run: str, commit: str) -> None:
         """Keep a commit of this repository from git gc while a run needs it."""
         self._needed[run] = commit
+        if time.monotonic() - self._pinned.get(commit, -FRESH) < FRESH:
+            return
         with contextlib.suppress(SourceUnavailableError):
             repo = self._repository(self._common)
             if repo.has(commit):
                 pins.pin(repo, commit)
+                self._pinned[commit] = time.monotonic()
 
     def check(self, order: Mapping[str, Json]) -> None:
         """Before a launch: the recorded commits are there, or nothing runs. Raises StepError."""
@@ -156,13 +180,17 @@ class Orders:
             if "git_dir" not in inputs:
                 continue
             git_dir, commit = Path(inputs["git_dir"]), inputs["commit"]
-            if not commit or not self._repository(git_dir).has(commit):
+            repo = self._repository(git_dir)
+            if not commit or not repo.has(commit):
                 raise StepError(f"the recorded commit {(commit or '?')[:12]} is not in the repository any more")
-            self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])))
+            wanted = self._copies.want(Wanted(git_dir, commit, tuple(inputs["directories"])), repo)
             if inputs.get("include_submodules") is True:
                 inputs["submodules"] = self._submodules(step)
                 for each in inputs["submodules"]:
-                    self._copies.want(Wanted(Path(each["git_dir"]), each["commit"], ()))
+                    place = Path(each["git_dir"])
+                    self._copies.want(Wanted(place, each["commit"], ()), self._repository(place))
+            else:
+                inputs["parcel"] = wanted
 
     def _submodules(self, step: Mapping[str, Json]) -> list[Json]:
         """Where each submodule of a clone's commit lies. Raises StepError where one is not here."""
@@ -180,6 +208,7 @@ class Orders:
     def sweep(self) -> None:
         """Let go of the pins that no run needs."""
         needed = set(self._needed.values())
+        self._pinned.clear()
         with contextlib.suppress(SourceUnavailableError):
             repo = self._repository(self._common)
             for commit in pins.pinned(repo) - needed:

@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import queue
-import shutil
 import signal
 import socket
 import threading
@@ -34,6 +33,8 @@ log = logging.getLogger("reconciler")
 
 POLL = 1.0
 """Seconds between looks at live runs when no datagram comes."""
+SOON = 0.01
+"""Seconds after which news of a run that goes on is read: of a short one, its end is then read with it."""
 SETTLE = 2.0
 """Seconds that an exit status may come after the death of its process."""
 STUCK = 10.0
@@ -89,7 +90,10 @@ class Supervisor:
         self._grace = grace
         self._closing = False
         self._watched: dict[str, _Watched] = {}
+        self._soon: dict[str, float] = {}
+        """When to look at runs with news, the first one first."""
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._woken = False
         self._address = state.new_address("notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
@@ -154,7 +158,9 @@ class Supervisor:
 
     def _ask(self, act: Callable[[], None]) -> None:
         self._asked.put(act)
-        self._wake()
+        if not self._woken:
+            self._woken = True
+            self._wake()
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: the thread is about to look anyway
@@ -164,6 +170,7 @@ class Supervisor:
 
     def _work(self) -> None:
         looked = time.monotonic()
+        self._orders.warm()
         while not self._closing:
             hinted, poll = self._hints(), False
             self._carry_out()
@@ -182,6 +189,7 @@ class Supervisor:
 
     def _carry_out(self) -> None:
         """Do what the loop asked for meanwhile."""
+        self._woken = False  # before the queue is emptied: what is asked from now on wakes again
         while True:
             try:
                 act = self._asked.get_nowait()
@@ -193,13 +201,24 @@ class Supervisor:
                 log.exception("an act of the supervisor failed")
 
     def _hints(self) -> set[str]:
-        """The runs named by datagrams; waits for the first."""
+        """The runs named by datagrams, at once where it is their end, else soon; waits for the first."""
         hinted: set[str] = set()
-        self._socket.settimeout(POLL if self._watched else 60.0)
+        wait = POLL if self._watched else 60.0
+        if self._soon:
+            wait = max(0.0, min(wait, next(iter(self._soon.values())) - time.monotonic()))
+        self._socket.settimeout(wait)
         with contextlib.suppress(TimeoutError, BlockingIOError):
             while True:
-                hinted.add(self._socket.recv(64).decode("ascii", "replace"))
+                said = self._socket.recv(64).decode("ascii", "replace")
+                if said.endswith(journal.ENDED):
+                    hinted.add(said.removesuffix(journal.ENDED))
+                elif said in self._watched:
+                    self._soon.setdefault(said, time.monotonic() + SOON)
                 self._socket.settimeout(0)
+        now = time.monotonic()
+        hinted |= {run for run, at in self._soon.items() if at <= now}
+        for run in hinted:
+            self._soon.pop(run, None)
         return hinted & self._watched.keys()
 
     def _launch(
@@ -213,6 +232,7 @@ class Supervisor:
                 self._orders.check(order)
                 self._orders.write(folder, order)
                 keeper.launch(folder)
+                return
         except (ReconcilerError, OSError) as error:
             self._watched.pop(run, None)
             passing = isinstance(error, OSError) or error.next is Next.TRANSIENT
@@ -242,18 +262,18 @@ class Supervisor:
         watched = self._watched.get(run)
         if watched is not None and watched.told:
             del self._watched[run]
-            shutil.rmtree(watched.folder / "work", ignore_errors=True)
+            self._orders.remove(watched.folder / WORK)
 
     def _abandon(self, folder: Path, pool: str) -> None:
         self._orders.pool(pool).kill(folder, signal.SIGKILL)
-        shutil.rmtree(folder / "work", ignore_errors=True)
+        self._orders.remove(folder / WORK)
 
     def _forget(self, run: str) -> None:
         watched = self._watched.pop(run, None)
         for attempt in range(1, watched.attempt + 1) if watched else ():
             folder = self._state.attempt(run, attempt)
             for name in (WORK, "prefect"):
-                shutil.rmtree(folder / name, ignore_errors=True)
+                self._orders.remove(folder / name)
             (folder / ORDER).unlink(missing_ok=True)  # it holds the run's environment
         self._orders.released(run)
 

@@ -1,12 +1,13 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
+import gc
 import os
 import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,7 +147,8 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     with opened() as repo:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
-        ledger = Ledger(store)
+        with _uncollected():
+            ledger = Ledger(store)
         branch = _track(ledger, settings, repo, now)
         crumbs = Crumbs(state.crumbs)
         poisoned = poison.isolate(ledger, crumbs, now())
@@ -208,6 +210,17 @@ def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool)
             return Retention(state, config.kept(settings), clock, mirrors, purge).sweep(dry=dry, copies=True)
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """What is made here stays: looking for garbage among it, now or later, only costs time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class Kept:

@@ -3,7 +3,6 @@
 import faulthandler
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -31,18 +30,25 @@ def settle(run_dir: Path, order: Order) -> None:
     environment.apply(order.env)
     if order.cold:
         os.execve(sys.executable, [sys.executable, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
-    time.tzset()
-    signal.set_wakeup_fd(-1)
+    if "TZ" in order.env:
+        time.tzset()
     sys.modules["__main__"] = ModuleType("__main__")
 
 
 def _redirect(run_dir: Path) -> None:
-    """Standard input is empty; standard output and error go to the end of the output file, from C code too."""
+    """Standard output and error go to the end of the output file, from C code too; standard input is empty already."""
+    output = os.open(f"{run_dir}/{OUTPUT}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+
+
+def no_input() -> None:
+    """Standard input of this process, and of every run it forks, is empty."""
     nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(run_dir / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
-    os.closerange(_FIRST_FREE, _FIRST_FREE + 2)
+    if nothing:
+        os.dup2(nothing, 0)
+        os.close(nothing)
 
 
 def prepare() -> None:

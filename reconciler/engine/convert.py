@@ -11,11 +11,9 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
-from uuid import UUID
 
 _SHOWN = 80
 
@@ -50,7 +48,9 @@ def convert(value: Any, kind: Any) -> Any:
 
 def _plain(value: Any, kind: Any) -> Any:
     if kind in _SCALARS:
-        return _scalar(value, kind)
+        return _scalar(value, *_SCALARS[kind])
+    if known := _named(kind):
+        return _scalar(value, *known)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _enum(value, kind)
     if typing.is_typeddict(kind):
@@ -158,19 +158,26 @@ _SCALARS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     date: (date.fromisoformat, "a date (ISO 8601)"),
     time: (time.fromisoformat, "a time of day (ISO 8601)"),
     timedelta: (_duration, "a duration (seconds, or ISO 8601 such as PT90S)"),
-    UUID: (UUID, "a UUID"),
-    Decimal: (lambda value: Decimal(str(value)), "a decimal number"),
     Path: (Path, "a path"),
     PurePath: (PurePath, "a path"),
     bytes: (lambda value: value.encode(), "text"),
 }
 
 
-def _scalar(value: Any, kind: Any) -> Any:
-    make, expected = _SCALARS[kind]
+def _named(kind: Any) -> tuple[Callable[[Any], Any], str] | None:
+    """Of types whose modules only some flows load: an annotation that names one has loaded it."""
+    match getattr(kind, "__module__", ""), getattr(kind, "__qualname__", ""):
+        case "uuid", "UUID":
+            return kind, "a UUID"
+        case "decimal", "Decimal":
+            return (lambda value: kind(str(value))), "a decimal number"
+    return None
+
+
+def _scalar(value: Any, make: Callable[[Any], Any], expected: str) -> Any:
     try:
         return make(value)
-    except (ValueError, TypeError, AttributeError, OverflowError, InvalidOperation, Misfit):
+    except (ValueError, TypeError, AttributeError, ArithmeticError, Misfit):
         raise _misfit(value, expected) from None
 
 

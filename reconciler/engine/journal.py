@@ -71,11 +71,17 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
 _ERROR = {"type": (str,), "message": (str,), "traceback": _TEXT}
 
 
+NEWS = frozenset({"running", "paused", "resumed"})
+"""Facts that move a run while its process lives; of the others the daemon reads when that ends."""
+ENDED = "!"
+"""Behind a run's id in a datagram: it is not only news, the run has ended."""
+
+
 class Journal:
-    """The writer: each fact is one appended line, and one hint to the daemon that there is something to read."""
+    """The writer: each fact is one appended line, and news is a hint to the daemon that there is something to read."""
 
     def __init__(self, run_dir: Path, *, run: str, attempt: int, address: str | None) -> None:
-        self._fd = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._fd = os.open(f"{run_dir}/{JOURNAL}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._run, self._attempt, self._address = run, attempt, address
         self._task_bytes = 0
         self.unwritten = 0
@@ -84,7 +90,8 @@ class Journal:
     def write(self, fact: str, **data: Any) -> None:
         """Append a fact. Raises ValueError when the line would be longer than `LINE_BYTES`."""
         self._append(fact, data)
-        notify(self._address, self._run)
+        if fact in NEWS:
+            notify(self._address, self._run)
 
     def task(self, **data: Any) -> None:
         """Append a task fact, as long as there is room for them; the daemon has no need to know of it now."""
@@ -218,8 +225,11 @@ def _finite(digits: str) -> float:
     return number if math.isfinite(number) else _refuse(digits)
 
 
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+
+
 def _parse(data: bytes) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
+        return _decode(data.decode())
     except (ValueError, RecursionError):
         return None

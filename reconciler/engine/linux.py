@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _KEEP_SIZE_AND_PUNCH_HOLE = 0x03
@@ -26,6 +25,13 @@ def children() -> list[int]:
     """The pids of this single-threaded process's children, zombies included; empty where the kernel does not tell."""
     pid = os.getpid()
     try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_bytes().split()]
+        fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY)
     except OSError:
         return []
+    try:
+        found = b""
+        while more := os.read(fd, 4096):
+            found += more
+        return [int(word) for word in found.split()]
+    finally:
+        os.close(fd)

@@ -4,9 +4,20 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    ModuleSpec,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +86,55 @@ def _import_file(base: Path, where: str) -> Any:
     Python already has is taken by its place below `base` (`flows/json.py` is `flows.json`).
     """
     file = base / where
-    if not file.is_file():
+    if not os.path.isfile(file):  # noqa: PTH113 - pathlib would cost a fresh fork more than the call, here and below
         raise EntrypointError(f"there is no file {where!r} in {base}")
     root = file.parent
-    while (root / "__init__.py").is_file():
+    while os.path.isfile(f"{root}/__init__.py"):  # noqa: PTH113 - same
         root = root.parent
     sys.path[:0] = dict.fromkeys([str(root), str(base)])
     for name in _names(file, root, base):
         spec = _spec(name)
-        if spec and spec.origin and file.samefile(spec.origin):
-            return importlib.import_module(name)
+        if spec and spec.origin and (spec.origin == str(file) or file.samefile(spec.origin)):
+            return _import(name, spec)
     raise EntrypointError(f"{where}: Python has another module of this name (or it cannot be one); rename the file")
+
+
+def _import(name: str, spec: ModuleSpec) -> Any:
+    """The module that was found, without finding it again; one inside a package needs what `import` does besides."""
+    if name in sys.modules or "." in name or spec.loader is None:
+        return importlib.import_module(name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return sys.modules[name]
+
+
+class _Source(SourceFileLoader):
+    """Loads what lies in a working copy: compiled once, by one process, so no bytecode is looked for or left behind."""
+
+    def get_code(self, fullname: str) -> Any:
+        """The code of a module, from its source."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def without_bytecode(root: Path) -> None:
+    """From now on, modules below `root` are compiled from their source."""
+    below = f"{root}/"
+    kinds: list[Any] = [
+        (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Source, SOURCE_SUFFIXES), (SourcelessFileLoader, BYTECODE_SUFFIXES)
+    ]  # fmt: skip
+
+    def finder(path: str) -> FileFinder:
+        if not f"{path}/".startswith(below) or not os.path.isdir(path):  # noqa: PTH112 - same
+            raise ImportError(path)
+        return FileFinder(path, *kinds)
+
+    sys.path_hooks.insert(0, finder)
 
 
 def _names(file: Path, root: Path, base: Path) -> Iterator[str]:

@@ -74,10 +74,25 @@ class _Stat(NamedTuple):
 
 def _stat(pid: int) -> _Stat | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return None
     return _Stat(fields[0] in {b"Z", b"X"}, int(fields[1]), int(fields[_START_TIME]))
+
+
+def content(path: str | Path, size: int = _SMALL) -> bytes:
+    """The first bytes of a regular file, or one of the kernel's. Raises OSError.
+
+    Nothing more than is needed: Python's own `open` touches, and so copies, many pages of a fresh fork.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.read(fd, size)
+        while len(found) < size and (more := os.read(fd, size - len(found))):
+            found += more
+        return found
+    finally:
+        os.close(fd)
 
 
 def claim(run_dir: Path, who: Identity) -> bool:
@@ -85,19 +100,19 @@ def claim(run_dir: Path, who: Identity) -> bool:
 
     A process that wins for itself holds the lock on the marker, from before it appears, for as long as it lives.
     """
-    draft = run_dir / f".started.{os.getpid()}"
+    draft = f"{run_dir}/.started.{os.getpid()}"
     fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     won = False
     try:
         os.write(fd, json.dumps({name: getattr(who, name) for name in who.__slots__}).encode())
         if who is not NOBODY:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.link(draft, run_dir / STARTED)
+        os.link(draft, f"{run_dir}/{STARTED}")  # as above
         won = True
     except FileExistsError:
         return False
     finally:
-        draft.unlink()
+        os.unlink(draft)  # noqa: PTH108 - as above
         if won and who is not NOBODY:
             os.set_inheritable(fd, True)  # noqa: FBT003 - its one argument: the lock outlives our own exec
         else:
@@ -126,7 +141,7 @@ def bury(run_dir: Path) -> bool:
 
 def owner(run_dir: Path) -> Identity | None:
     """Who won the attempt; None while nobody has, NOBODY when nobody ever will or the marker is not what we write."""
-    found = _small_json(run_dir / STARTED)
+    found = _small_json(f"{run_dir}/{STARTED}")
     if found is None:
         return None
     match found:
@@ -152,14 +167,18 @@ def locked(run_dir: Path) -> bool:
 
 def write_exit(run_dir: Path, *, code: int | None = None, signal: int | None = None) -> None:
     """Record how the run's process ended, all at once or not at all."""
-    draft = run_dir / f".exit.{os.getpid()}"
-    draft.write_bytes(json.dumps({"code": code, "signal": signal}).encode())
-    draft.rename(run_dir / EXIT)
+    draft = f"{run_dir}/.exit.{os.getpid()}"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(fd, json.dumps({"code": code, "signal": signal}).encode())
+    finally:
+        os.close(fd)
+    os.rename(draft, f"{run_dir}/{EXIT}")  # noqa: PTH104 - as above
 
 
 def read_exit(run_dir: Path) -> dict[str, int | None] | None:
     """`{"code": 0 to 255 or None, "signal": number or None}`; None when no end was recorded."""
-    match _small_json(run_dir / EXIT):
+    match _small_json(f"{run_dir}/{EXIT}"):
         case {"code": int() | None as code, "signal": int() | None as signal} if _status(code) and _status(signal):
             return {"code": code, "signal": signal}
     return None
@@ -170,7 +189,7 @@ def _status(number: int | None) -> bool:
     return number is None or (not isinstance(number, bool) and 0 <= number <= 255)  # noqa: PLR2004 - one byte
 
 
-def _small_json(path: Path) -> Any:
+def _small_json(path: str) -> Any:
     """The JSON of a small regular file: None when there is no file, {} when it holds anything else."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

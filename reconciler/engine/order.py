@@ -45,6 +45,8 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    templated: bool = True
+    """Whether the text of the order holds anything like a placeholder."""
 
     @property
     def output_bytes(self) -> int:
@@ -67,9 +69,11 @@ _KNOWN = frozenset(f.name for f in fields(Order))
 
 def load(run_dir: Path) -> Order:
     """The order in a run directory. Raises OSError when there is none, ValueError when it is not one."""
-    data = json.loads((run_dir / ORDER).read_bytes())
+    text = (run_dir / ORDER).read_bytes()
+    data = json.loads(text)
     try:
         given = {k: v for k, v in data.items() if k in _KNOWN}
+        given["templated"] = b"{{" in text or b"{%" in text or b"\\u" in text
         given["pull"] = tuple(given.get("pull") or ())
         given["tags"] = tuple(given.get("tags") or ())
         for mapping in ("parameters", "labels", "env", "flow", "limits"):

@@ -3,6 +3,8 @@
 import inspect
 import typing
 from collections.abc import Mapping
+from inspect import CO_VARARGS, CO_VARKEYWORDS
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from reconciler.engine.convert import Misfit, convert
@@ -28,6 +30,8 @@ def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
     if is_flow(flow):
         return Arguments((), dict(given))
     function = inspect.unwrap(flow)
+    if not given and isinstance(function, FunctionType) and _takes_nothing(function.__code__):
+        return Arguments((), {})
     takes = inspect.signature(function).parameters
     hints = _hints(function) if getattr(flow, "validate_parameters", True) is not False else {}
     _check_names(takes, given)
@@ -44,6 +48,11 @@ def bind(flow: Any, given: Mapping[str, Any]) -> Arguments:
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             args.append(kwargs.pop(name, parameter.default))
     return Arguments(tuple(args), kwargs)
+
+
+def _takes_nothing(code: CodeType) -> bool:
+    """Whether a function can only be called without arguments: then nothing needs to be read of its signature."""
+    return not (code.co_argcount or code.co_kwonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS))
 
 
 _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

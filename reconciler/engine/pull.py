@@ -123,7 +123,9 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     The environment in which the run is to go on, if the step asks for one.
     """
     entered: list[Environment] = []
-    inputs = render(entry.get("inputs") or {}, partial(follow, source.outputs))
+    inputs = entry.get("inputs") or {}
+    if todo.templated:
+        inputs = render(inputs, partial(follow, source.outputs))
     context = steps.Context(
         work=work,
         directory=source.directory,

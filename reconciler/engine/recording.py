@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.engine import client, marker, scripted
 from reconciler.engine.context import Frame
-from reconciler.engine.journal import LINE_BYTES, Journal, notify
+from reconciler.engine.journal import ENDED, LINE_BYTES, Journal, notify
 
 MAX_NAME = 200
 PATIENCE = 2.0
@@ -97,7 +97,7 @@ class Record:
         self.journal.write(fact, **data)
         self.journal.close()
         marker.write_exit(self._folder, code=code)
-        notify(self._notify, self._run)
+        notify(self._notify, self._run + ENDED)
 
     def _side(self, name: str, text: str) -> None:
         draft = self._folder / f".{name}"

@@ -97,6 +97,7 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
     try:
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
+        load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         arguments = parameters.bind(loaded.flow, todo.parameters)
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
@@ -144,5 +145,5 @@ def _facts(source: pull.Source, loaded: load.Loaded, todo: Order) -> dict[str, A
         "interpreter": f"{sys.executable} {sys.version.split()[0]}",
         "flow_name": loaded.name or todo.flow_name,
         "flow_version": loaded.version,
-        "git_present": (source.directory / ".git").exists(),
+        "git_present": os.path.exists(f"{source.directory}/.git"),  # noqa: PTH110 - as in load.py
     }

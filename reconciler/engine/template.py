@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import plugins, steps
-from reconciler.engine import child, marker
-from reconciler.engine.journal import notify
+from reconciler.engine import child, flows, marker
+from reconciler.engine.journal import ENDED, notify
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
+from reconciler.engine.rehearsal import rehearse
 from reconciler.engine.run import CANCEL, LOST
 from reconciler.engine.stage import CRASH_NOTE
 
+AUTHORS = flows.flow
+"""What nearly every flow imports of ours, loaded once."""
 _REQUEST_BYTES = 64 * 1024
 _TRIM_EVERY_MS = 200
 _REAP_EVERY_MS = 20
@@ -54,13 +57,21 @@ def serve(fd: int | None, first: list[Path], *, idle: float | None = None) -> tu
     marker.boot_id()  # asked once, here, for all runs
     for word in plugins.words(steps):
         find(word)
-    gc.freeze()
+    child.no_input()
     adopt_orphans()
     template = _Template(fd, idle)
+    _KEPT.append(template)
+    rehearse()
+    gc.collect()
+    gc.freeze()
     for run_dir in first:
         if chosen := template.launch(run_dir):
             return chosen
     return template.loop()
+
+
+_KEPT: list[object] = []
+"""What a forked run must not free: that would touch, and so copy, memory it shares with the template."""
 
 
 class _Template:
@@ -72,6 +83,7 @@ class _Template:
             self.poll.register(fd, select.POLLIN)
         self.runs: dict[int, _Launched] = {}
         self.strays = False
+        self.looked = time.monotonic()
 
     def loop(self) -> tuple[Path, Order] | None:
         while self.requests or self.runs or self.strays:
@@ -79,6 +91,10 @@ class _Template:
             if not ready and self.requests and not self.runs and not self.strays:
                 self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             self._look_after()
+            if not ready and self.requests and not self.runs and not self.strays:
+                self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
+            if not ready or time.monotonic() - self.looked >= _TRIM_EVERY_MS / 1000:
+                self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
                 if chosen := self._reap(pid):
                     return chosen
@@ -116,6 +132,7 @@ class _Template:
     def _fork(
         self, run_dir: Path, order: Order, lost: tuple[int, os.waitid_result] | None = None
     ) -> tuple[Path, Order] | None:
+        time.tzset()
         pid = os.fork()
         if pid == 0:
             child.settle(run_dir, order)
@@ -147,7 +164,7 @@ class _Template:
             self._record(run, pid, ended)
         os.waitpid(pid, 0)
         self._sweep()
-        notify(run.order.notify, run.order.run)
+        notify(run.order.notify, run.order.run + ENDED)
         return None
 
     @staticmethod
@@ -159,6 +176,7 @@ class _Template:
             marker.write_exit(run.run_dir, **_status(ended))
 
     def _look_after(self) -> None:
+        self.looked = time.monotonic()
         for run in self.runs.values():
             trim(run.run_dir / OUTPUT, run.order.output_bytes)
             if run.lost and time.monotonic() > run.until:

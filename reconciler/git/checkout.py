@@ -74,13 +74,13 @@ def lay_out(repo: Repository, commit: str, target: Path, directories: tuple[str,
     """
     wanted = scope(directories)
     tree = repo.commit(commit).tree
-    copy = _Copy(repo, Manifest(commit, tree, wanted))
+    copy = Copy(repo, Manifest(commit, tree, wanted))
     copy.verified(COMMIT, commit)
     try:
         target.mkdir(mode=0o700)
         folder = os.open(target, _FOLDER)
         try:
-            copy.tree(folder, "", tree, _selection(wanted))
+            copy.tree(folder, "", tree, selection(wanted))
         finally:
             os.close(folder)
     except ValueError as error:
@@ -133,7 +133,8 @@ def scope(directories: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in sorted(clean) if not any(path.startswith(f"{other}/") for other in clean))
 
 
-def _selection(paths: tuple[str, ...]) -> Selection:
+def selection(paths: tuple[str, ...]) -> Selection:
+    """The paths of a scope by their names."""
     root: Selection = {}
     for path in paths:
         at = root
@@ -143,7 +144,7 @@ def _selection(paths: tuple[str, ...]) -> Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where one entry goes."""
 
     folder: int
@@ -153,16 +154,16 @@ class _Place:
     """From the top."""
 
 
-class _Copy:
-    """One working copy while it is written."""
+class Copy:
+    """One working copy while it is written; git/parcel keeps one in memory."""
 
     def __init__(self, repo: Repository, manifest: Manifest) -> None:
         self.manifest = manifest
         self.found: set[str] = set()
         self._repo = repo
         self._hash = repo.format.hash_func
-        self._entries = 0
-        self._bytes = 0
+        self.entries = 0
+        self.bytes = 0
 
     def verified(self, kind: int, name: str, limit: int = _BLOB_LIMIT) -> bytes:
         """The content of an object that hashes to its name."""
@@ -184,24 +185,26 @@ class _Copy:
             below = only.get(name) if only else {}
             if below is None:
                 continue
-            place = _Place(folder, name, prefix + name.decode("utf-8", "surrogateescape"))
-            self._check(place)
+            place = Place(folder, name, prefix + name.decode("utf-8", "surrogateescape"))
+            self.check(place)
             if mode == DIRECTORY:
-                self._folder(place, sha.hex(), below, depth)
+                self.folder(place, sha.hex(), below, depth)
             elif not below:
                 self._leaf(place, mode, sha.hex())
             if not below:
                 self.found.add(place.path)
 
-    def _check(self, place: _Place) -> None:
-        self._entries += 1
+    def check(self, place: Place) -> None:
+        """Count an entry, and refuse a name that may not be written."""
+        self.entries += 1
         why = refusal(place.name)
-        if self._entries > ENTRY_LIMIT:
+        if self.entries > ENTRY_LIMIT:
             why = f"more than {ENTRY_LIMIT:,} files and folders"
         if why:
             raise StepError(f"{place.path[:200]!r} may not be written to disk: {why}")
 
-    def _folder(self, place: _Place, tree: str, below: Selection, depth: int) -> None:
+    def folder(self, place: Place, tree: str, below: Selection, depth: int) -> None:
+        """Write a folder and what is in it."""
         os.mkdir(place.name, dir_fd=place.folder)
         inside = os.open(place.name, _FOLDER, dir_fd=place.folder)
         try:
@@ -209,33 +212,48 @@ class _Copy:
         finally:
             os.close(inside)
 
-    def _leaf(self, place: _Place, mode: int, name: str) -> None:
+    def _leaf(self, place: Place, mode: int, name: str) -> None:
         if mode == GITLINK:
-            os.mkdir(place.name, dir_fd=place.folder)
-            self.manifest.submodules.append(place.path)
+            self.submodule(place)
             return
-        limit = _LINK_LIMIT if mode == SYMLINK else min(_BLOB_LIMIT, BYTES_LIMIT - self._bytes)
+        limit = _LINK_LIMIT if mode == SYMLINK else min(_BLOB_LIMIT, self.room())
         try:
             data = self.verified(BLOB, name, limit)
         except TooLargeError as error:
             raise StepError(f"{place.path!r} is too large for a working copy: {error.message}") from None
-        self._bytes += len(data)
+        self.bytes += len(data)
         if mode == SYMLINK:
-            self._link(place, data)
-        else:
-            self._file(place, data, 0o777 if mode == EXECUTABLE else 0o666)
+            self._checked_link(place, data)
+            return
+        self.file(place, data, 0o777 if mode == EXECUTABLE else 0o666)
+        if len(data) <= _LFS_LIMIT and data.startswith(_LFS):
+            self.manifest.lfs_pointers.append(place.path)
 
-    def _link(self, place: _Place, target: bytes) -> None:
+    def room(self) -> int:
+        """Bytes that may still be written."""
+        return BYTES_LIMIT - self.bytes
+
+    def _checked_link(self, place: Place, target: bytes) -> None:
         why = link_refusal(place.path.rpartition("/")[0], target)
         if why:
             raise StepError(
                 f"the symlink {place.path!r} may not be written to disk: {why}",
                 hint="remove it, or name the `directories` that the flow needs",
             )
-        os.symlink(target, place.name, dir_fd=place.folder)
-        self.manifest.links.append((place.path, target.decode("utf-8", "surrogateescape")))
+        self.link(place, target.decode("utf-8", "surrogateescape"))
 
-    def _file(self, place: _Place, data: bytes, mode: int) -> None:
+    def submodule(self, place: Place) -> None:
+        """An empty folder where the commit names another repository."""
+        os.mkdir(place.name, dir_fd=place.folder)
+        self.manifest.submodules.append(place.path)
+
+    def link(self, place: Place, target: str) -> None:
+        """Write a symlink."""
+        os.symlink(target.encode("utf-8", "surrogateescape"), place.name, dir_fd=place.folder)
+        self.manifest.links.append((place.path, target))
+
+    def file(self, place: Place, data: bytes, mode: int) -> None:
+        """Write a file."""
         file = os.open(place.name, _NEW, mode, dir_fd=place.folder)
         try:
             written = os.write(file, data)
@@ -245,5 +263,3 @@ class _Copy:
         finally:
             os.close(file)
         self.manifest.files.append((place.path, status.st_mode, status.st_size, status.st_ctime_ns, status.st_ino))
-        if len(data) <= _LFS_LIMIT and data.startswith(_LFS):
-            self.manifest.lfs_pointers.append(place.path)

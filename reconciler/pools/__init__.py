@@ -20,6 +20,9 @@ class Pool(ABC):
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
     """Job variables that are known from elsewhere and do nothing here."""
 
+    def warm(self) -> None:  # noqa: B027 - most pools have nothing to do
+        """Get ready, so that the first launch is as quick as the next one. Never raises."""
+
     @abstractmethod
     def launch(self, run_dir: Path) -> None:
         """Hand an attempt over; twice runs it once. Raises StepError when it cannot be handed over."""

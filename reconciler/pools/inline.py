@@ -16,6 +16,7 @@ class InlinePool(LocalPool):
 
     def launch(self, run_dir: Path) -> None:
         """Start the keeper."""
+        self._look_after()
         try:
             self._keepers[run_dir] = start("once", str(run_dir.absolute()), python=self._python)
         except OSError as error:
@@ -23,8 +24,12 @@ class InlinePool(LocalPool):
 
     def has_in_hand(self, run_dir: Path) -> bool:
         """Whether the keeper still lives."""
-        self._keepers = {path: pid for path, pid in self._keepers.items() if not ended(pid)}
+        self._look_after()
         return run_dir in self._keepers
+
+    def _look_after(self) -> None:
+        """Reap the keepers that have ended."""
+        self._keepers = {path: pid for path, pid in self._keepers.items() if not ended(pid)}
 
     def close(self) -> None:
         """Keepers go on by themselves."""

@@ -30,6 +30,11 @@ class ProcessPool(LocalPool):
         self._templates: dict[str, tuple[int, socket.socket]] = {}
         self._in_hand: dict[Path, str] = {}
 
+    def warm(self) -> None:
+        """Start the template."""
+        with suppress(OSError):
+            self._warm(self._python, None)
+
     def launch(self, run_dir: Path) -> None:
         """Ask the template; if it is gone, ask a new one."""
         environment = environments.recall(run_dir) if self._python == sys.executable else None
@@ -53,9 +58,16 @@ class ProcessPool(LocalPool):
         return run_dir in self._in_hand
 
     def alive(self, run_dir: Path) -> bool:
-        """As for every local run; one that is over is forgotten here."""
+        """As for every local run; one that is dead is forgotten here."""
         found = super().alive(run_dir)
         if not found:
+            self._in_hand.pop(run_dir, None)
+        return found
+
+    def exit_status(self, run_dir: Path) -> dict[str, int | None] | None:
+        """As for every local run; one that has ended is forgotten here."""
+        found = super().exit_status(run_dir)
+        if found is not None:
             self._in_hand.pop(run_dir, None)
         return found
 

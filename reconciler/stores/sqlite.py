@@ -47,6 +47,9 @@ CACHE = "INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SE
 class SqliteStore(SqlLog, Store):
     """log.db, open for writing."""
 
+    _head: tuple[int, str] | None = None
+    """The last event, while it is known to be this store's own."""
+
     @classmethod
     def open(cls, path: Path) -> Self:
         with explained(path):
@@ -99,26 +102,39 @@ class SqliteStore(SqlLog, Store):
         rows: Rows = NO_ROWS,
         payloads: Iterable[Payload] = (),
     ) -> list[Event]:
+        head, self._head = self._head, None
         with self._transaction():
-            head = self.head()
+            # What this store appended last is known; should another have appended since, its event has the number.
+            head = head if head and facts else self.head()
             _chain.guard(expect, head[0])
             entries = _chain.seal(facts, at=at, revision=revision, head=head)
             events = _chain.events(entries, at)
             last = head[0] + len(entries)
-            self._db.executemany(EVENT, entries)
-            self._db.executemany(PAYLOAD, [(p.digest, p.kind, last, p.content) for p in payloads])
+            self._insert(entries, expect)
+            if payloads := list(payloads):
+                self._db.executemany(PAYLOAD, [(p.digest, p.kind, last, p.content) for p in payloads])
             if rows is not NO_ROWS:
                 self._project(rows)
+        self._head = (last, entries[-1].hash) if entries else head
         return events
 
+    def _insert(self, entries: Sequence[_chain.Entry], expect: int) -> None:
+        try:
+            self._db.executemany(EVENT, entries)
+        except sqlite3.IntegrityError:
+            _chain.guard(expect, self.head()[0])
+            raise
+
     def _project(self, rows: Rows) -> None:
-        kept = [(name, canonical(row)) for name, row in rows.deployments.items() if row is not None]
-        gone = [(name,) for name, row in rows.deployments.items() if row is None]
-        self._db.executemany(DEPLOYMENT, kept)
-        self._db.executemany("DELETE FROM deployments WHERE name = ?", gone)
+        if rows.deployments:
+            kept = [(name, canonical(row)) for name, row in rows.deployments.items() if row is not None]
+            gone = [(name,) for name, row in rows.deployments.items() if row is None]
+            self._db.executemany(DEPLOYMENT, kept)
+            self._db.executemany("DELETE FROM deployments WHERE name = ?", gone)
         if rows.runs:
             _marks.write(self._db, rows.runs.values())
-        self._db.executemany(META, [(key, canonical(value)) for key, value in rows.meta.items()])
+        if rows.meta:
+            self._db.executemany(META, [(key, canonical(value)) for key, value in rows.meta.items()])
 
     def purge(self, digests: Iterable[str]) -> int:
         with self._transaction():

@@ -372,7 +372,8 @@ def _poison(file: Path) -> Path:
 
 def test_a_working_copy_changed_behind_our_back_is_never_run(tmp_path):
     repo = Repo(tmp_path / "repo")
-    repo.commit({"f.py": GOOD, "specs/a.yaml": yaml("a")})
+    many = {f"data/{n}.txt": "" for n in range(70)}  # a small source is no copy: see below
+    repo.commit({"f.py": GOOD, "specs/a.yaml": yaml("a"), **many})
     with Daemon(repo):
         assert ended(repo.path, start(repo.path, "f/a"))["state"] == "Completed"
         copies = repo.path / ".git/reconciler/copies"
@@ -382,6 +383,20 @@ def test_a_working_copy_changed_behind_our_back_is_never_run(tmp_path):
         while any(file.exists() for file in poisoned):  # each run takes a copy, or throws one away
             run = ended(repo.path, start(repo.path, "f/a"))
             assert (run["state"], run["result"]) == ("Completed", 1), run["reason"]
+
+
+def test_a_parcel_changed_behind_our_back_is_never_opened(tmp_path):
+    repo = Repo(tmp_path / "repo")
+    repo.commit({"f.py": GOOD, "specs/a.yaml": yaml("a")})
+    with Daemon(repo):
+        assert ended(repo.path, start(repo.path, "f/a"))["result"] == 1
+        (parcel,) = (repo.path / ".git/reconciler/copies").glob("[!.]*")
+        _poison(parcel)
+        run = ended(repo.path, start(repo.path, "f/a"))
+        assert (run["state"], run["result"]) == ("Completed", 1), run["reason"]
+        parcel.unlink()
+        assert ended(repo.path, start(repo.path, "f/a"))["result"] == 1
+        assert "return n" in parcel.read_text()
 
 
 def test_parameters_that_do_not_fit_are_refused_by_name(tmp_path):

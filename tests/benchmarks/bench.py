@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import corpus
 import yaml
 
 from reconciler.model.events import RunMoved
+from reconciler.stores import RunFilter
 from reconciler.stores._reader import Reader
 from reconciler.stores.sqlite import SqliteStore
 
@@ -314,6 +315,67 @@ def timer_late(at: float) -> float:
     return time.time() - at
 
 
+def million(report: Report, folder: Path) -> None:
+    """Listing, asking for a run and restart with 1,000 finished runs in the log and with many (RUNS, 100,000)."""
+    repo = small_repository(folder / "million")
+    with daemon(repo) as (_, state):
+        applied(state, head(repo))
+        run = str(ask(state, "run", deployment="hello/d", key="pattern")["run"])
+        with contextlib.closing(Reader.open(state / "log.db")) as log:
+            while not log.run(run)["final"]:
+                time.sleep(0.01)
+    few: dict[str, float] = {}
+    for size in (1000, int(os.environ.get("RUNS", "100000"))):
+        corpus.finished_runs(state / "log.db", run, size)
+        for what, spent in with_finished(repo).items():
+            report.row(f"{what}, {size:,} finished runs", spent, few.setdefault(what, spent), "no slower")
+
+
+def with_finished(repo: Path) -> dict[str, float]:
+    """The figures of a repository whose log holds finished runs."""
+    began = time.perf_counter()
+    found = {}
+    with daemon(repo) as (_, state):
+        while True:
+            with contextlib.suppress(OSError, ValueError):
+                ask(state, "ping")
+                break
+            time.sleep(0.005)
+        found["restart"] = time.perf_counter() - began
+        with contextlib.closing(Reader.open(state / "log.db")) as log:
+            newest = log.head()[0]
+            since = datetime.now(UTC) - timedelta(days=1)
+            pages = {
+                "first page of runs": lambda: log.runs(limit=100),
+                "page in the middle": lambda: log.runs(before_seq=newest // 2, limit=100),
+                "page of a deployment": lambda: log.runs(RunFilter(deployment="hello/d"), limit=100),
+                "page of failed runs": lambda: log.runs(RunFilter(states=("Failed",)), limit=100),
+                "page of failed runs with two tags": lambda: log.runs(
+                    RunFilter(states=("Failed",), tags=("all", "rare")), limit=100
+                ),
+                "page since yesterday": lambda: log.runs(RunFilter(since=since), limit=100),
+                "live runs": log.live_runs,
+                "counts": log.counts,
+            }
+            for what, page in pages.items():
+                spent = sorted(timed(page, 100))
+                found |= {f"{what}, p50": spent[50], f"{what}, p99": spent[98]}
+            asked = [asked_for(state, log, f"{newest}-{n}") for n in range(30)]
+        found["run asked for -> durable"] = statistics.median(each[0] for each in asked)
+        found["run asked for -> over"] = statistics.median(each[1] for each in asked)
+    return found
+
+
+def asked_for(state: Path, log: Reader, key: str) -> tuple[float, float]:
+    """Seconds until a run is created, and until it is over: due, admit, launch and report with what the log holds."""
+    began = time.perf_counter()
+    run = str(ask(state, "run", deployment="hello/d", key=key)["run"])
+    durable = time.perf_counter() - began
+    while not log.run(run)["final"]:
+        time.sleep(0.001)
+    return durable, time.perf_counter() - began
+
+
 def append(report: Report, folder: Path) -> None:
     """One durable append against one bare commit of SQLite, in the same directory."""
     store = SqliteStore.open(folder / "append.db")
@@ -340,7 +402,7 @@ def help_(report: Report, _folder: Path) -> None:
     report.row("reconciler --help", statistics.median(spent), python_pass(), "<= 5x")
 
 
-FIGURES = {f.__name__.rstrip("_"): f for f in (help_, append, start, throughput, due, one, restart, first)}
+FIGURES = {f.__name__.rstrip("_"): f for f in (help_, append, start, throughput, due, one, restart, first, million)}
 
 
 def main() -> None:

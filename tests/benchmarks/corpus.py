@@ -1,8 +1,15 @@
 """The corpus of the benchmarks: 10,000 spec files of about 40 lines, 100 flow files, 500 commits."""
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from reconciler.model.events import RunCreated, RunMoved
+from reconciler.model.ids import instant, run_name
+from reconciler.stores import Rows
+from reconciler.stores.sqlite import SqliteStore
 
 SPEC = """\
 # deployment {n} of the corpus
@@ -111,6 +118,34 @@ def change(folder: Path, n: int, edition: int, *, flat: bool = False) -> str:
     data = stream.encode() + text + b"\ndone\n"
     subprocess.run(["git", "fast-import", "--quiet", "--force"], cwd=folder, input=data, check=True)
     return _git(folder, "rev-parse", "bench")
+
+
+def finished_runs(log: Path, pattern: str, size: int) -> None:
+    """Fill a log up to `size` finished runs, each one as the run `pattern` was."""
+    with SqliteStore.open(log) as store:
+        row = store.run(pattern)
+        created = next(e for e in store.events(subject=pattern, types=("RunCreated",)))
+        completed = next(e for e in store.events(subject=pattern, types=("RunCompleted",)))
+        seq, there = store.head()[0], sum(store.counts().values())
+        while there < size:
+            facts, rows = [], {}
+            for n in range(there, min(there + 2000, size)):
+                ident = hashlib.sha256(str(n).encode()).hexdigest()[:16]
+                state = "Failed" if n % 50 == 0 else "Completed"
+                tags = ["all", *(["rare"] if n % 1000 == 0 else [])]
+                at = instant(datetime.fromisoformat(row["created_at"]) - timedelta(seconds=size - n))
+                facts += [
+                    RunCreated(run=ident, **{**created.data, "name": run_name(ident), "cause": ident, "tags": tags}),
+                    RunMoved(run=ident, **{**completed.data, "state": state}),
+                ]
+                seq += 2
+                rows[ident] = {
+                    **row, "id": ident, "seq": seq - 1, "name": run_name(ident), "cause": ident, "state": state,
+                    "tags": tags, "created_at": at, "due": at,
+                }  # fmt: skip
+            store.append(facts, at=created.at, revision=created.revision, expect=seq - len(facts), rows=Rows(runs=rows))
+            store.checkpoint()
+            there += len(rows)
 
 
 def _git(folder: Path, *arguments: str) -> str:

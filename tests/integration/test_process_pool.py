@@ -222,13 +222,13 @@ def test_without_a_prepared_copy_the_commit_is_laid_out_from_git(pool, tmp_path)
     assert (other / "work" / "repository" / "flows").is_dir()
 
 
-def test_the_daemon_is_told_of_each_fact_and_of_the_end(pool, tmp_path):
+def test_the_daemon_is_told_when_the_flow_begins_and_of_the_end(pool, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(tmp_path / "hint"))
         daemon.settimeout(20)
         run_dir = make_run(tmp_path, QUICK, notify=str(tmp_path / "hint"))
         pool.launch(run_dir)
-        assert [daemon.recv(100) for _ in range(4)] == [b"00000000000000aa"] * 4
+        assert [daemon.recv(100) for _ in range(2)] == [b"00000000000000aa", b"00000000000000aa!"]
         assert pool.exit_status(run_dir) == {"code": 0, "signal": None}
 
 

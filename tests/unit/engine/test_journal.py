@@ -105,7 +105,7 @@ def test_no_journal_is_an_empty_one(path):
 
 
 @pytest.mark.parametrize("depth", [0, 30])
-def test_each_fact_is_a_hint_to_the_daemon_however_long_its_path(tmp_path, depth):
+def test_news_is_a_hint_to_the_daemon_however_long_its_path(tmp_path, depth):
     folder = tmp_path.joinpath(*["abcdefghij"] * depth)
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
@@ -113,12 +113,12 @@ def test_each_fact_is_a_hint_to_the_daemon_however_long_its_path(tmp_path, depth
         daemon.bind(f"/proc/self/fd/{here}/hint")
         os.close(here)
         daemon.settimeout(10)
-        Journal(tmp_path, run="abc", attempt=1, address=str(folder / "hint")).write("completed", result=None)
+        Journal(tmp_path, run="abc", attempt=1, address=str(folder / "hint")).write("running", commit=None)
         assert daemon.recv(100) == b"abc"
 
 
 def test_nobody_listening_harms_nothing(tmp_path):
-    Journal(tmp_path, run="abc", attempt=1, address=str(tmp_path / "nobody")).write("completed", result=None)
+    Journal(tmp_path, run="abc", attempt=1, address=str(tmp_path / "nobody")).write("running", commit=None)
 
 
 @pytest.mark.parametrize(
