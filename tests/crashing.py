@@ -29,6 +29,7 @@ DAEMON = {
     "supervise": "daemon.supervise Supervisor._launch",
     "look": "daemon.supervise Supervisor._look",
     "forget": "daemon.supervise Supervisor._forget",
+    "resume": "daemon.supervise Supervisor._resume",
     "order": "daemon.orders Orders.write",
     "pin": "daemon.orders Orders.pin",
     "copy": "daemon.copies prepare",
@@ -46,6 +47,7 @@ ENGINE = {
     "take": "engine.copies take",
     "journal": "engine.journal Journal.write",
     "returned": "engine.report completed",
+    "suspended": "engine.report suspended",
 }
 
 

@@ -14,8 +14,11 @@ from helpers_faults import Doomed, Site, Survivor
 SIDES = ("before", "after")
 ONCE = {"adopt", "reading", "template", "cache", "settled", "parcel"}
 """Points that one start passes once."""
+ELSEWHERE = {"resume", "suspended"}
+"""Points of runs that wait for a person: see test_faults_kills."""
 EVERY = [(point, side, n) for point in DAEMON for side in SIDES for n in ((1,) if point in ONCE else (1, 3))]
 EVERY += [(point, side, 1) for point in ENGINE for side in SIDES]
+EVERY = [each for each in EVERY if each[0] not in ELSEWHERE]
 BULKY = {"copy", "take"}
 """Points on the way of a source that is too large for a parcel."""
 CHOSEN = [
