@@ -94,17 +94,23 @@ class Copies:
             try:
                 data = parcel.wrap(repo, wanted.commit, wanted.directories)
                 name = hashlib.sha256(data).hexdigest()
-                draft = self._folder / f".{name}"
-                draft.write_bytes(data)
-                draft.rename(self._folder / name)
-            except (ReconcilerError, ValueError, OSError):
-                name = None  # too large, or not to be written: laying it out says why
+                self._write(name, data)
+            except (ReconcilerError, ValueError):
+                name = None  # too large: a folder is prepared
+            except OSError:
+                return None  # not to be written, now; laying the source out says why
         self._parcels[wanted] = name
         if len(self._parcels) > PARCELS:
             oldest = self._parcels.pop(next(iter(self._parcels)))
             if oldest and oldest not in self._parcels.values():
                 (self._folder / oldest).unlink(missing_ok=True)
         return name
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        draft = self._folder / f".{name}"
+        draft.write_bytes(data)
+        draft.rename(self._folder / name)
 
     def remove(self, work: Path) -> None:
         """A run is over: its working copy leaves it at once and goes soon; after a crash, at the next start."""

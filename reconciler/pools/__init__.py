@@ -39,6 +39,10 @@ class Pool(ABC):
     def exit_status(self, run_dir: Path) -> Mapping[str, int | None] | None:
         """`{"code", "signal"}` of an attempt that ended; None while it lives, and when nobody saw it end."""
 
+    def never_began(self, run_dir: Path) -> bool:  # noqa: ARG002 - what a pool that cannot know answers
+        """Whether a dead attempt is known to never have begun: it may be launched again as if it had not been."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Let go: attempts that run go on, and their ends are still recorded."""
