@@ -117,7 +117,7 @@ def _past_of(
     else:
         _past.show(found)
         if not found and span[0] is None:
-            click.echo(f"{name} is there since {when(known.created_at)}: --from looks further back", err=True)
+            click.echo(f"{name} is there since {when(instant(known.created_at))}: --from looks further back", err=True)
 
 
 def _applied(obj: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Json]]]:

@@ -106,14 +106,14 @@ class Schedule(Words):
     )
     catchup: Literal["none", "latest", "all"] = Field(
         default="none",
-        description="What becomes of slots missed by more than a minute: told as missed, the newest runs, or all of them.",
+        description="What becomes of slots older than a minute: missed (none), the newest runs, or all run.",
     )
     catchup_window: Duration | None = Field(
         default=None, description="How old a slot that is caught up may be; 1 day unless given."
     )
     jitter: Duration | None = Field(
         default=None,
-        description="The most by which the start of its runs is put off: by the same time for each run of a deployment.",
+        description="The most by which its runs start after their due; fixed for each deployment.",
     )
 
     @model_validator(mode="after")
@@ -303,7 +303,7 @@ class WorkPool(Words):
     concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000, description="Runs of the pool at once.")
     paused: bool = Field(default=False, description="Its runs wait.")
     queues: Annotated[tuple[WorkQueue, ...], Field(strict=False)] = Field(
-        default=(), description="Lanes with a priority; `default` is always there, and last."
+        default=(), description="Lanes with a priority; `default` is always there, after all others unless declared."
     )
     job_variables: Data = Field(default_factory=dict, description="Defaults of the deployments' job_variables.")
     base_job_template: Data | None = Field(

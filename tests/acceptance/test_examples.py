@@ -149,6 +149,9 @@ def test_07_a_failed_a_slow_and_a_killed_run_are_tried_again(example: Repo) -> N
         assert (kill, nine) == ("kill", "-9")
         os.kill(int(pid), signal.SIGKILL)
         found = in_state(path, lost, "Completed")
+        assert reconciler(path, "logs", lost, "--attempt", "1") == f"kill -9 {pid}\n"
+        reconciler(path, "logs", lost, "--attempt", "3", code=1)
+        reconciler(path, "logs", lost, "--attempt", "1", "-f", code=2)
     assert (found["result"], found["attempt"], found["attempts"]) == ("found again", 2, 2)
 
 
