@@ -36,6 +36,13 @@ def start(repo: Path, deployment: str, *words: str) -> str:
     return reconciler(repo, "run", deployment, *words).strip()
 
 
+def python(folder: Path, *words: str) -> str:
+    """What a script prints on stdout."""
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=folder, env=ENV, capture_output=True, text=True, check=True, timeout=DEADLINE)
+    return done.stdout
+
+
 def in_state(repo: Path, ident: str, state: str) -> dict[str, Any]:
     """What `show` says of a run once it is in a state."""
 
@@ -116,6 +123,7 @@ def test_05_a_flow_in_another_repository_runs_at_the_commit_that_was_resolved(tm
 
 @pytest.mark.parametrize("example", ["06-tasks"], indirect=True)
 def test_06_tasks_are_tried_again_named_and_told_in_the_timeline(example: Repo) -> None:
+    assert python(example.path, "flows/prices.py").endswith("prices-of-3-pages is Completed\n50\n")
     with served(example.path):
         applied(example.path, example.head())
         said, shown = run(example.path, "prices/shop")
@@ -240,23 +248,17 @@ def test_11_a_wheel_of_the_repository_is_installed_once_and_a_step_is_a_function
 @pytest.mark.parametrize("example", ["12-python-callers"], indirect=True)
 def test_12_a_script_a_serving_process_and_a_caller(example: Repo) -> None:
     path, said = example.path, example.path.parent / "serve.said"
-
-    def python(*words: str) -> str:
-        command = [sys.executable, *words]
-        done = subprocess.run(command, cwd=path, env=ENV, capture_output=True, text=True, check=True, timeout=DEADLINE)
-        return done.stdout
-
-    assert python("hello.py", "nobody") == "Hello, nobody!\n"
+    assert python(path, "hello.py", "nobody") == "Hello, nobody!\n"
     with served(path):
         applied(path, example.head())
-        assert python("hello.py", "Ada") == "Hello, Ada!\n"
+        assert python(path, "hello.py", "Ada") == "Hello, Ada!\n"
         (called,) = told(path, "runs")
         assert (called["deployment"], called["trigger"], called["parameters"]) == ("", "script", {"name": "Ada"})
         with said.open("wb") as out:
             server = subprocess.Popen([sys.executable, "serve.py"], cwd=path, env=ENV, stdout=out, stderr=out)
         try:
             until(lambda: "serving hello/served" in said.read_text(), "the serving process")
-            first, second = python("ask.py", "Bob"), python("ask.py", "Bob")
+            first, second = python(path, "ask.py", "Bob"), python(path, "ask.py", "Bob")
         finally:
             server.send_signal(signal.SIGINT)
             assert server.wait(DEADLINE) == 0

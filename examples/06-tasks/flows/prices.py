@@ -32,3 +32,7 @@ def prices(pages: int = 3) -> int:
     rows = fetch.map(range(pages))  # in threads
     sums = [add.submit(f"page-{n}", row) for n, row in enumerate(rows)]  # each waits for its own page
     return add("all", sums)
+
+
+if __name__ == "__main__":
+    print(prices())
