@@ -82,7 +82,6 @@ def _text(run: dict[str, Json], waits: Waits) -> None:
             ("attempt", f"{run['attempt']} of {run['attempts']}"),
             ("due", when(run["due"])),
             ("not before", when(run["start_at"])),
-            ("made for", run["made_for"]),
             ("created", f"{when(run['created_at'])} by {_asked(run)}"),
             ("retry of", run["origin"]),
             ("tried again by", ", ".join(run["retried_by"])),
