@@ -16,6 +16,8 @@ from reconciler.stores import Log, RunFilter
 RECORDED = ("since until start_at made_for schedule cause who origin spec spec_commit pool queue retries").split()
 SHOWN = 40
 """Tasks and subflows that are printed."""
+LONG = 20_000
+"""Characters of an error that are printed."""
 PROVEN = ("steps", "exit", "commit", "tree", "interpreter", "flow_name", "flow_version", "git_present")
 
 
@@ -146,5 +148,8 @@ def _error(error: Json) -> None:
         return
     say(paint("error:", bold=True))
     text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
+    if isinstance(text, str) and len(text) > LONG:
+        cut = f"[... {len(text) - LONG} characters left out, --json has them ...]"
+        text = f"{text[: LONG // 2]}\n{cut}\n{text[-LONG // 2 :]}"
     for line in text.splitlines() if isinstance(text, str) else [json.dumps(text)]:
         say(f"  {plain(line)}")

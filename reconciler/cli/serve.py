@@ -49,4 +49,6 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     if once:
         daemon.stop_when_idle()
     daemon.run()
+    if not once:
+        logging.getLogger("reconciler").info("stopped; runs that are not over go on, and the next daemon takes them up")
     sys.exit(daemon.exit_code)

@@ -165,6 +165,7 @@ def test_a_suspended_run_gives_its_slot_back_and_starts_anew_when_resumed(here, 
     until(lambda: not (state_root(here.repo) / "runs" / run / "1/work").exists())
     restart(here)
     assert command(path, "resume", run, "--reason", "monday").returncode == 0
+    assert "resumed by" in command(path, "explain", run).stdout
     done = ended(path, run)
     assert (done["state"], done["result"], done["attempt"], done["attempts"]) == ("Completed", 2, 2, 2)
     assert "Suspended AwaitingConcurrencySlot Pending Retrying Completed" in " ".join(states(path, run))

@@ -165,6 +165,10 @@ def test_run_deployment_waits_times_out_and_is_idempotent(repo: Repo, tmp_path: 
     for row in ask(repo.path, "runs"):
         if row["state"] in {"Pending", "Running"}:
             command(repo.path, "cancel", row["id"])
+    marked = "run_deployment('told/main', job_variables={'env': {'MARK': 'by the caller'}}, timeout=20).result()"
+    assert said(repo, marked) == "by the caller"
+    with script(repo, "run_deployment('told/main', job_variables={'evn': {}})") as child:
+        assert "unknown job variable; did you mean 'env'?" in child.communicate(timeout=20)[1]
     with script(repo, "run_deployment('told/mian')") as child:
         assert "did you mean 'told/main'?" in child.communicate(timeout=20)[1]
 
