@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.engine import whole
 from reconciler.git import parcel
 from reconciler.git.checkout import copy_name, prepare
 from reconciler.git.repository import Repository
@@ -94,9 +95,7 @@ class Copies:
             try:
                 data = parcel.wrap(repo, wanted.commit, wanted.directories)
                 name = hashlib.sha256(data).hexdigest()
-                draft = self._folder / f".{name}"
-                draft.write_bytes(data)
-                draft.rename(self._folder / name)
+                whole.put(self._folder, name, data)
             except (ReconcilerError, ValueError, OSError):
                 name = None  # too large, or not to be written: laying it out says why
         self._parcels[wanted] = name

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from reconciler.core.admit import Taker
 from reconciler.daemon.loop import Loop, Request
-from reconciler.engine import marker
+from reconciler.engine import marker, whole
 from reconciler.engine.order import ORDER
 from reconciler.model.errors import ConflictError
 from reconciler.model.events import Fact, RunMoved
@@ -184,9 +184,7 @@ class Served:
         timer.start()
 
     def _remember(self) -> None:
-        draft = self._file.with_name(".served")
-        draft.write_text(json.dumps([p.row() for p in self._processes]), "utf-8")
-        draft.replace(self._file)
+        whole.put(self._file.parent, self._file.name, json.dumps([p.row() for p in self._processes]).encode())
 
 
 class ServedKeeper(LocalPool):

@@ -21,7 +21,7 @@ from reconciler.core.report import Report
 from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
-from reconciler.engine import journal
+from reconciler.engine import journal, whole
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
 from reconciler.model.errors import Next, ReconcilerError
@@ -354,11 +354,9 @@ def _clock(watched: _Watched, fact: str, now: float) -> None:
 
 
 def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
-    """Leave a word for a run in its directory, whole or not at all; where there is none, nobody would read it."""
-    with contextlib.suppress(FileNotFoundError):
-        draft = folder / f".{name}"
-        draft.write_text(json.dumps(what), encoding="utf-8")
-        draft.replace(folder / name)
+    """Leave a word for a run in its directory; where that cannot be written, it goes without: a signal comes anyway."""
+    with contextlib.suppress(OSError):
+        whole.put(folder, name, json.dumps(what).encode())
 
 
 def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
