@@ -108,12 +108,17 @@ READ = frozenset({"fact", "attempt", "at", "name", "retries", "retry_delays", "r
 
 def _began(running: Mapping[str, Json], facts: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """What the start of a flow proves, and the steps that led there."""
-    detail = {k: v for k, v in running.items() if k not in READ and v is not None} | retries.reported(running)
+    detail = {k: _short(v) for k, v in running.items() if k not in READ and v is not None} | retries.reported(running)
     name = running.get("name")
     if isinstance(name, str) and 1 <= len(name) <= MAX_NAME and name.isprintable():
         detail["name"] = name
-    steps = [{k: f[k] for k in ("step", "seconds") if k in f} for f in facts if f["fact"] == "step"]
+    steps = [{k: _short(f[k]) for k in ("step", "seconds") if k in f} for f in facts if f["fact"] == "step"]
     return detail | ({"steps": steps} if steps else {})
+
+
+def _short(value: Json) -> Json:
+    """What a run says of itself, no longer than anybody reads: it stays in the log for good."""
+    return value[:MAX_REASON] if isinstance(value, str) else value
 
 
 def _until(fact: Mapping[str, Json], now: datetime) -> str | None:

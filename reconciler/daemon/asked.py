@@ -5,9 +5,10 @@ Runs on the thread of the connection. Whatever needs a decision goes through the
 
 import json
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,15 +21,16 @@ from reconciler.daemon.served import Served
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine.marker import Identity
 from reconciler.model.duration import seconds
-from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
+from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError, StoreError
 from reconciler.model.plan import Json
 from reconciler.model.spec import MAX_NAME
 from reconciler.stores._reader import Reader
 
 LONGEST = 25.0
 """Seconds that one question may wait for a run to end; who waits longer asks again."""
-LOOK = 0.05
-"""Seconds between looks at a run that is waited for."""
+LOOK, SELDOM = 0.05, 0.5
+"""Seconds between looks at a run that is waited for: at first, and after long; between them, a share of the wait."""
+SHARE = 0.05
 RUN_KEYS = (
     "id name deployment state final reason due created_at started_at finished_at attempt tags version source_commit "
     "trigger"
@@ -51,6 +53,8 @@ class Asked:
         self._state = state
         self._served = serving
         self._keeper = keeper
+        self._looking = threading.Lock()
+        self._reader: Reader | None = None
 
     def answer(self, verb: str, args: Mapping[str, Any], who: str, line: socket.socket, pid: int) -> Json | Stay:
         """The value for one request. Raises what it was refused for."""
@@ -71,15 +75,28 @@ class Asked:
     def _run(self, args: Mapping[str, Any]) -> Json:
         """The run `args["run"]`; with `wait`, once it is over or so many seconds have passed."""
         ident, wait = args.get("run"), args.get("wait") or 0.0
-        if not isinstance(ident, str) or not ident or isinstance(wait, bool) or not isinstance(wait, int | float):
+        is_number = isinstance(wait, int | float) and not isinstance(wait, bool)
+        if not isinstance(ident, str) or not ident or not is_number or not wait >= 0:  # NaN is not
             raise InvalidRequestError("get_run takes a run and, perhaps, seconds to wait")
-        until = time.monotonic() + min(float(wait), LONGEST)
-        with closing(Reader.open(self._state.log)) as log:
-            while True:
+        began = time.monotonic()
+        until = began + min(wait, LONGEST)
+        while True:
+            with self._looking, self._log() as log:
                 row = log.run(ident)
                 if row["final"] or time.monotonic() >= until:
                     return _told(log, row)
-                time.sleep(LOOK)
+            time.sleep(min(max(LOOK, (time.monotonic() - began) * SHARE), SELDOM))
+
+    @contextmanager
+    def _log(self) -> Iterator[Reader]:
+        """The one connection of all who wait, which may be hundreds; a new one after a fault."""
+        self._reader = self._reader or Reader.open(self._state.log)
+        try:
+            yield self._reader
+        except StoreError:
+            self._reader.close()
+            self._reader = None
+            raise
 
     # --- scripts -----------------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ import hashlib
 import logging
 import queue
 import secrets
-import shutil
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.engine import whole
+from reconciler.engine.removal import remove
 from reconciler.git import parcel
 from reconciler.git.checkout import copy_name, prepare
 from reconciler.git.repository import Repository
@@ -94,7 +95,8 @@ class Copies:
             try:
                 data = parcel.wrap(repo, wanted.commit, wanted.directories)
                 name = hashlib.sha256(data).hexdigest()
-                self._write(name, data)
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                whole.put(self._folder, name, data)
             except (ReconcilerError, ValueError):
                 name = None  # too large: a folder is prepared
             except OSError:
@@ -106,14 +108,14 @@ class Copies:
                 (self._folder / oldest).unlink(missing_ok=True)
         return name
 
-    def _write(self, name: str, data: bytes) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        draft = self._folder / f".{name}"
-        draft.write_bytes(data)
-        draft.rename(self._folder / name)
-
     def remove(self, work: Path) -> None:
-        """A run is over: its working copy leaves it at once and goes soon; after a crash, at the next start."""
+        """A run is over: its working copy leaves it at once and goes soon; after a crash, at the next start.
+
+        A file goes at once.
+        """
+        with contextlib.suppress(OSError):
+            work.unlink()
+            return
         aside = self._folder / f".over-{secrets.token_hex(8)}"
         try:
             work.rename(aside)
@@ -131,7 +133,7 @@ class Copies:
 
     def _work(self) -> None:
         for old in self._old:
-            _remove(old)
+            remove(old)
         while (wanted := self._next()) is not None:
             kind = self._kinds.pop(wanted, None) or _Kind()
             self._kinds[wanted] = kind
@@ -151,13 +153,13 @@ class Copies:
                 asked = self._asked.get(timeout=QUIET if self._gone else None)
             except queue.Empty:
                 while self._gone and self._asked.empty():
-                    _remove(self._gone.pop())
+                    remove(self._gone.pop())
                 continue
             if isinstance(asked, Path):
                 self._gone.append(asked)
             if asked is None or len(self._gone) >= MOST_GONE:
                 while self._gone:
-                    _remove(self._gone.pop())
+                    remove(self._gone.pop())
             if not isinstance(asked, Path):
                 return asked
 
@@ -184,11 +186,4 @@ class Copies:
         del self._kinds[wanted]
         for manifest in self._spares(wanted):
             manifest.unlink(missing_ok=True)
-            _remove(manifest.with_suffix(""))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+            remove(manifest.with_suffix(""))

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +15,8 @@ from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.state_dir import StateDir
+from reconciler.engine import whole
+from reconciler.engine.order import ORDER
 from reconciler.git import pins
 from reconciler.git.checkout import scope
 from reconciler.git.repository import Repository
@@ -131,17 +132,9 @@ class Orders:
 
     def write(self, folder: Path, order: Mapping[str, Json]) -> None:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
-        text = json.dumps(order).encode()
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        draft = f"{folder}/.order"
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            while text:
-                text = text[os.write(file, text) :]
-        finally:
-            os.close(file)
-        os.replace(draft, f"{folder}/order.json")  # noqa: PTH105 - a path as text: this is on every run's way
+        whole.put(folder, ORDER, json.dumps(order).encode())
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""

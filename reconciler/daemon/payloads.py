@@ -14,6 +14,9 @@ from reconciler.model.plan import Declared, Desired, Json
 from reconciler.model.state import Deployment
 from reconciler.stores import Kind, Payload, Store
 
+ENDS: tuple[Kind, ...] = ("result", "error")
+"""Kinds that nothing decides by: they are stored, and never read here."""
+
 
 class _Specs(Mapping[str, Mapping[str, Json]]):
     """Specs just read, then those in the store."""
@@ -34,6 +37,8 @@ class _Specs(Mapping[str, Mapping[str, Json]]):
 
 KEPT = 512
 """Specs and parameter sets kept in memory, most recently used last."""
+LARGEST = 64 * 1024
+"""Bytes of one that is kept; what is larger is read again, and takes no memory while nobody asks."""
 
 
 class Payloads:
@@ -56,12 +61,13 @@ class Payloads:
         if body is None:
             return {}  # and not remembered: `keep` would think that the store has it
         value = json.loads(body)
-        self._remember(name, value)
+        self._remember(name, value, len(body))
         return value
 
     def has(self, name: str) -> bool:
         """Whether the value of a digest is there; of the empty name it always is."""
-        return not name or name in self._kept or self._store.payload(name) is not None
+        here = name in self._kept or name in self._new or name in self._handed
+        return not name or here or self._store.payload(name) is not None
 
     def spec(self, name: str) -> Mapping[str, Json]:
         """The effective spec of a digest."""
@@ -72,8 +78,9 @@ class Payloads:
         """The digest of a value that the next append stores."""
         name = digest(value)
         if name not in self._kept:
-            self._new[name] = Payload(name, kind, canonical(value))
-            self._remember(name, value)
+            self._new[name] = Payload(name, kind, body := canonical(value))
+            if kind not in ENDS:
+                self._remember(name, value, len(body))
         return name
 
     def parameters(self, deployment: Deployment, overrides: Mapping[str, Json]) -> str:
@@ -95,8 +102,7 @@ class Payloads:
         if report.final is None:
             return report
         final = dict(report.final)
-        kinds: tuple[Kind, ...] = ("result", "error")
-        for key in kinds:
+        for key in ENDS:
             if key in final and (report.exit is not None or report.dead):
                 final[key] = self.keep(key, final[key])
         return Report(report.run, report.attempt, report.facts, final, report.exit, report.dead)
@@ -121,7 +127,9 @@ class Payloads:
         """Drop what was kept: the append that should have stored it failed."""
         self._new, self._handed, self._kept = {}, {}, {}
 
-    def _remember(self, name: str, value: Json) -> None:
+    def _remember(self, name: str, value: Json, size: int) -> None:
+        if size > LARGEST:
+            return
         self._kept[name] = value
         if len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]

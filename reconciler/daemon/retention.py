@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import marker
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
+from reconciler.engine.removal import remove
 from reconciler.model.errors import ConflictError, NotFoundError, ReconcilerError, SourceUnavailableError
 from reconciler.model.events import Fact, PayloadsPurged
 from reconciler.model.ids import moment
@@ -202,10 +202,7 @@ class Retention:
         freed.add(_size(path) if size is None else size)
         if dry:
             return
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
 
     def _breathing(self, items: Iterable[T]) -> Iterator[T]:
         """The items, with a rest now and then; fewer when the daemon ends."""
@@ -290,11 +287,14 @@ def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         if path.is_symlink() or not path.is_dir():
             return path.lstat().st_size
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118 - many of them
+    total, folders = 0, [str(path)]
+    while folders:  # os.walk goes down by recursion on some Pythons, and a run may nest folders as it likes
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from reconciler.core.admit import Taker
 from reconciler.daemon.loop import Loop, Request
-from reconciler.engine import marker
+from reconciler.engine import marker, whole
 from reconciler.engine.order import ORDER
 from reconciler.model.errors import ConflictError
 from reconciler.model.events import Fact, RunMoved
@@ -30,6 +30,8 @@ log = logging.getLogger("reconciler")
 
 RETURN = 10.0
 """Seconds in which a process that served before the daemon restarted may come back before its runs go to their pool."""
+SAID = 64 * 1024
+"""Bytes of one line that a serving process may say."""
 SEND = 5.0
 """Seconds that a serving process may take to accept a run."""
 
@@ -60,8 +62,8 @@ class Served:
         self._post = post
         self._lock = threading.Lock()
         self._processes: list[_Process] = []
-        for row in _remembered(file):
-            self._expect(row)
+        for process in _remembered(file):
+            self._expect(process)
 
     def takers(self) -> Mapping[str, Taker]:
         """Who takes the runs of a deployment, by its name. Called by admission, on every turn."""
@@ -102,7 +104,8 @@ class Served:
             self._remember()
             left = list(process.in_hand)
         for run_dir in left:
-            self.give_back(run_dir, f"the serving process (pid {process.who.pid}) went away before it began")
+            with suppress(OSError):  # a full disk: nobody has it in hand, so its keeper finds it dead
+                self.give_back(run_dir, f"the serving process (pid {process.who.pid}) went away before it began")
         self._post(Request(_nothing))  # what waited for it may start elsewhere now
 
     def close(self) -> None:
@@ -127,6 +130,8 @@ class Served:
         except OSError:
             with self._lock:
                 found.in_hand.discard(run_dir)
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)  # who does not listen serves nothing: its deployments go to their pool
             return False
         return True
 
@@ -158,8 +163,10 @@ class Served:
                     continue
                 if not chunk:
                     return
-                *whole, rest = (rest + chunk).split(b"\n")
-                for text in whole:
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > SAID:
+                    return
+                for text in lines:
                     self._told(process, text)
         except OSError:
             return
@@ -173,10 +180,8 @@ class Served:
             with self._lock:
                 process.in_hand.discard(run_dir)
 
-    def _expect(self, row: Mapping[str, Json]) -> None:
-        who = marker.Identity(**row["who"])
-        process = _Process(who, frozenset(row["deployments"]), row["limit"], None, time.monotonic() + RETURN)
-        if not marker.running(who):
+    def _expect(self, process: "_Process") -> None:
+        if not marker.running(process.who):
             return
         self._processes.append(process)
         timer = threading.Timer(RETURN + 0.1, lambda: self._post(Request(_nothing)))
@@ -184,9 +189,7 @@ class Served:
         timer.start()
 
     def _remember(self) -> None:
-        draft = self._file.with_name(".served")
-        draft.write_text(json.dumps([p.row() for p in self._processes]), "utf-8")
-        draft.replace(self._file)
+        whole.put(self._file.parent, self._file.name, json.dumps([p.row() for p in self._processes]).encode())
 
 
 class ServedKeeper(LocalPool):
@@ -221,16 +224,21 @@ def _awaited(process: _Process) -> bool:
     return time.monotonic() < process.until and marker.running(process.who)
 
 
-def _remembered(file: Path) -> list[dict[str, Json]]:
+def _remembered(file: Path) -> list[_Process]:
     """What an earlier daemon wrote; nothing where it wrote nothing of the kind."""
-    try:
-        found = json.loads(file.read_bytes())
-        return [r for r in found if set(r) == {"who", "deployments", "limit"} and set(r["who"]) == _WHO]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-_WHO = {"pid", "started", "boot"}
+    found = []
+    with suppress(OSError, ValueError, RecursionError):
+        rows = json.loads(marker.content(file, SAID))
+        for row in rows if isinstance(rows, list) else ():
+            match row:
+                case {
+                    "who": {"pid": int(pid), "started": int(started), "boot": str(boot)},
+                    "deployments": [*names],
+                    "limit": int() | None as limit,
+                } if all(isinstance(name, str) for name in names):
+                    who = marker.Identity(pid, started, boot)
+                    found.append(_Process(who, frozenset(names), limit, None, time.monotonic() + RETURN))
+    return found
 
 
 def _nothing(_loop: Loop, _now: datetime) -> tuple[Json, list[Fact]]:

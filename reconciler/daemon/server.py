@@ -4,6 +4,7 @@ A request is `{"verb": ..., "args": {...}}`; the answer is `{"ok": value}` or `{
 exit_code}}`. Who asks is who the kernel says is at the other end.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from reconciler.daemon.asked import Stay
 from reconciler.daemon.state_dir import StateDir
@@ -23,6 +25,8 @@ log = logging.getLogger("reconciler")
 
 REQUEST_LIMIT = 2 * 1024 * 1024
 TIMEOUT = 30.0
+MOST = 256
+"""Conversations at once: each is a thread and a descriptor, and the runs need theirs."""
 
 Answer = Callable[[str, Mapping[str, Json], str, socket.socket, int], Json | Stay]
 """(verb, args, who, line, pid of who asks) to the value; raises ReconcilerError."""
@@ -59,6 +63,35 @@ class _Listener(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
     answer: Answer
+
+    def __init__(self, address: str, handler: type["_Conversation"]) -> None:
+        super().__init__(address, handler)
+        self._places = threading.BoundedSemaphore(MOST)
+
+    def verify_request(self, request: Any, _client_address: Any) -> bool:
+        """Whether there is a place for one more; who finds none is told."""
+        if self._places.acquire(blocking=False):
+            return True
+        with contextlib.suppress(OSError):
+            request.settimeout(0)
+            full = ReconcilerError(f"the daemon has {MOST} conversations already", hint="ask again in a moment")
+            request.sendall(json.dumps({"error": told(full)}).encode() + b"\n")
+        return False
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """On a thread of its own."""
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The whole conversation."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
 
 class _Conversation(socketserver.StreamRequestHandler):

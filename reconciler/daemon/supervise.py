@@ -21,7 +21,7 @@ from reconciler.core.report import Report
 from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
-from reconciler.engine import journal
+from reconciler.engine import journal, whole
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
 from reconciler.model.errors import Next, ReconcilerError
@@ -262,20 +262,24 @@ class Supervisor:
         watched = self._watched.get(run)
         if watched is not None and watched.told:
             del self._watched[run]
-            self._orders.remove(watched.folder / WORK)
+            self._clear(watched.folder)
 
     def _abandon(self, folder: Path, pool: str) -> None:
         self._orders.pool(pool).kill(folder, signal.SIGKILL)
-        self._orders.remove(folder / WORK)
+        self._clear(folder)
 
     def _forget(self, run: str) -> None:
-        watched = self._watched.pop(run, None)
-        for attempt in range(1, watched.attempt + 1) if watched else ():
-            folder = self._state.attempt(run, attempt)
-            for name in (WORK, "prefect"):
-                self._orders.remove(folder / name)
-            (folder / ORDER).unlink(missing_ok=True)  # it holds the run's environment
+        self._watched.pop(run, None)
+        with contextlib.suppress(FileNotFoundError):  # it never started
+            for folder in (self._state.runs / run).iterdir():
+                if folder.is_dir() and not folder.is_symlink():
+                    self._clear(folder)
         self._orders.released(run)
+
+    def _clear(self, folder: Path) -> None:
+        """An attempt is over: only what it said stays. Its order holds the run's environment."""
+        for name in (ORDER, WORK, "prefect"):
+            self._orders.remove(folder / name)
 
     def _again(self, run: str) -> None:
         watched = self._watched.get(run)
@@ -360,11 +364,9 @@ def _clock(watched: _Watched, fact: str, now: float) -> None:
 
 
 def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
-    """Leave a word for a run in its directory, whole or not at all; where there is none, nobody would read it."""
-    with contextlib.suppress(FileNotFoundError):
-        draft = folder / f".{name}"
-        draft.write_text(json.dumps(what), encoding="utf-8")
-        draft.replace(folder / name)
+    """Leave a word for a run in its directory; where that cannot be written, it goes without: a signal comes anyway."""
+    with contextlib.suppress(OSError):
+        whole.put(folder, name, json.dumps(what).encode())
 
 
 def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:

@@ -186,4 +186,4 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _remove(path: Path) -> None:
-    importlib.import_module("shutil").rmtree(path, ignore_errors=True)  # seldom: it loads three compressors
+    importlib.import_module("reconciler.engine.removal").remove(path)  # seldom: it loads three compressors

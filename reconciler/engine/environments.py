@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.engine import whole
 from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
@@ -185,12 +186,12 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
         os.sync()  # what `ready` says must hold after a power cut too
         files = [each.file.name for each in wanted]
         about = {"interpreter": interpreter(), "files": files, "installer": name, "seconds": seconds}
-        _write(folder / "ready", json.dumps(about))
+        whole.put(folder, "ready", json.dumps(about).encode())
     except (StepError, OSError) as error:
         shutil.rmtree(environment.venv, ignore_errors=True)
         why = error.message if isinstance(error, StepError) else f"the environment cannot be written: {error.strerror}"
         with suppress(OSError):
-            _write(folder / "failed", why)
+            whole.put(folder, "failed", why.encode(errors="replace"))
         raise StepError(why) from None
     _say(f"installed in {seconds:.1f} s with {name}")
 
@@ -210,12 +211,6 @@ def _used(environment: Environment, deployment: str | None) -> None:
             (environment.folder / "for" / _hash(deployment)).touch()
     except OSError as error:
         raise StepError(f"the environment cannot be used: {error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, "utf-8")
-    draft.rename(path)
 
 
 def _say(text: str) -> None:

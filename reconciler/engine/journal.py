@@ -37,6 +37,8 @@ _ADDRESS_BYTES = 107
 
 _TEXT = (str, type(None))
 _NUMBER = (int, float)
+_LARGEST = 1e15
+"""Beyond it, nothing that is counted or measured here means anything; JSON's whole numbers know no end."""
 _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
     "step": {"index": (int,), "step": (str,), "id": _TEXT, "seconds": _NUMBER, "ok": (bool,), "error": _TEXT},
     "running": {
@@ -187,7 +189,7 @@ def _fact(line: bytes, attempt: int) -> dict[str, Any] | None:
     if not isinstance(data, dict) or data.get("attempt") != attempt or not isinstance(data.get("fact"), str):
         return None
     shape, at = _SHAPES.get(data["fact"]), data.get("at")
-    if shape is None or isinstance(at, bool) or not isinstance(at, _NUMBER) or not math.isfinite(at):
+    if shape is None or not isinstance(at, _NUMBER) or not _plain(at, _NUMBER):
         return None
     fields = {k: v for k, v in data.items() if k not in {"attempt", "fact", "at"}}
     if not _fits(fields, shape) or not _fits(fields.get("error") or {}, _ERROR if data["fact"] == "failed" else {}):
@@ -212,8 +214,12 @@ def _are_delays(values: list[Any]) -> bool:
 
 
 def _plain(value: Any, kinds: tuple[type, ...]) -> bool:
-    """JSON's true is no number here."""
-    return not isinstance(value, bool) or bool in kinds or object in kinds
+    """JSON's true is no number here, and a number is one that can be calculated with."""
+    if object in kinds:
+        return True
+    if isinstance(value, bool):
+        return bool in kinds
+    return not isinstance(value, _NUMBER) or abs(value) < _LARGEST
 
 
 def _refuse(word: str) -> NoReturn:

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reconciler.engine import whole
+
 STARTED, EXIT = "started", "exit"
 _FLOCK = struct.Struct("hhqqi4x")
 _SMALL = 4096
@@ -101,7 +103,7 @@ def claim(run_dir: Path, who: Identity) -> bool:
     A process that wins for itself holds the lock on the marker, from before it appears, for as long as it lives.
     """
     draft = f"{run_dir}/.started.{os.getpid()}"
-    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    fd = whole.fresh(draft)
     won = False
     try:
         os.write(fd, json.dumps({name: getattr(who, name) for name in who.__slots__}).encode())
@@ -167,13 +169,7 @@ def locked(run_dir: Path) -> bool:
 
 def write_exit(run_dir: Path, *, code: int | None = None, signal: int | None = None) -> None:
     """Record how the run's process ended, all at once or not at all."""
-    draft = f"{run_dir}/.exit.{os.getpid()}"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, json.dumps({"code": code, "signal": signal}).encode())
-    finally:
-        os.close(fd)
-    os.rename(draft, f"{run_dir}/{EXIT}")  # noqa: PTH104 - as above
+    whole.put(run_dir, EXIT, json.dumps({"code": code, "signal": signal}).encode())
 
 
 def read_exit(run_dir: Path) -> dict[str, int | None] | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import client, marker, scripted
+from reconciler.engine import client, marker, scripted, whole
 from reconciler.engine.context import Frame
 from reconciler.engine.journal import ENDED, LINE_BYTES, Journal, notify
 
@@ -71,7 +71,7 @@ class Record:
         elif len(text) <= _INLINE:
             self._over(0, "completed", result=json.loads(text))
         else:
-            self._side("result.json", text)
+            whole.put(self._folder, "result.json", text.encode())
             self._over(0, "completed", result=None, result_file="result.json")
 
     def failed(self, error: BaseException) -> None:
@@ -87,7 +87,7 @@ class Record:
         if len(text) <= _INLINE:
             self._over(1, "failed", error=record)
         else:
-            self._side("error.json", text)
+            whole.put(self._folder, "error.json", text.encode())
             self._over(1, "failed", error={**record, "traceback": None}, error_file="error.json")
 
     def _over(self, code: int, fact: str, **data: Any) -> None:
@@ -98,11 +98,6 @@ class Record:
         self.journal.close()
         marker.write_exit(self._folder, code=code)
         notify(self._notify, self._run + ENDED)
-
-    def _side(self, name: str, text: str) -> None:
-        draft = self._folder / f".{name}"
-        draft.write_text(text, encoding="utf-8")
-        draft.rename(self._folder / name)
 
 
 def bounded(value: Any, limit: int) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from reconciler.engine import whole
 from reconciler.engine.journal import LINE_BYTES, Journal
 from reconciler.engine.late import FlowTimeout, Suspended
 
@@ -30,7 +31,7 @@ def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> No
     if len(text) <= _INLINE_BYTES:
         journal.write("completed", result=result)
     elif len(text) <= limit:
-        _side(run_dir, "result.json", text)
+        whole.put(run_dir, "result.json", text.encode())
         journal.write("completed", result=None, result_file="result.json")
     else:
         kind = type(result).__name__
@@ -45,7 +46,7 @@ def failed(journal: Journal, run_dir: Path, error: BaseException, *, limit: int,
     text = json.dumps(record)
     _say(shown or str(record["message"]))
     if len(text) > _INLINE_BYTES:
-        _side(run_dir, "error.json", text)
+        whole.put(run_dir, "error.json", text.encode())
         short = {"type": record["type"], "message": str(record["message"])[:_REPR_CHARACTERS], "traceback": None}
         journal.write("failed", error=short, error_file="error.json", **extra)
     else:
@@ -77,12 +78,6 @@ def _say(text: str) -> None:
     """Tell the output how the run ended; what it cannot take (half characters, a closed stream) is a fact still."""
     with contextlib.suppress(ValueError, OSError, AttributeError):
         print(text.encode("utf-8", "backslashreplace").decode(), flush=True)  # noqa: T201 - it is meant for the output
-
-
-def _side(run_dir: Path, name: str, text: str) -> None:
-    draft = run_dir / f".{name}"
-    draft.write_text(text, encoding="utf-8")
-    draft.rename(run_dir / name)
 
 
 def _kind(error: BaseException) -> str:

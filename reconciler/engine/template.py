@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import plugins, steps
-from reconciler.engine import child, flows, marker
+from reconciler.engine import child, flows, marker, whole
 from reconciler.engine.journal import ENDED, notify
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.order import Order, load
@@ -88,9 +88,6 @@ class _Template:
     def loop(self) -> tuple[Path, Order] | None:
         while self.requests or self.runs or self.strays:
             ready = dict(self.poll.poll(self._patience()))
-            if not ready and self.requests and not self.runs and not self.strays:
-                self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
-            self._look_after()
             if not ready and self.requests and not self.runs and not self.strays:
                 self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             if not ready or time.monotonic() - self.looked >= _TRIM_EVERY_MS / 1000:
@@ -206,6 +203,6 @@ def _is_mourned(run_dir: Path, ended: os.waitid_result) -> bool:
     if not (run_dir / CRASH_NOTE).exists() or (run_dir / CANCEL).exists():
         return False
     with contextlib.suppress(OSError):
-        (run_dir / LOST).write_text(json.dumps(_status(ended)))
+        whole.put(run_dir, LOST, json.dumps(_status(ended)).encode())
         return True
     return False

@@ -72,3 +72,65 @@ def test_a_request_of_wrong_types_is_refused_at_the_door(repo):
             with pytest.raises(ReconcilerError) as refused:
                 client.ask(state, "run", {"deployment": "f/main", "key": "k", **odd})
             assert refused.value.reason == InvalidRequestError.reason, odd
+
+
+TRAPS = """
+import os, pathlib, signal, sys, time
+from reconciler import flow, suspend_flow_run
+def ancestors():
+    pid = os.getpid()
+    while pid > 1:
+        yield pid
+        pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def crashed(flow, run, state): pass
+@flow(on_crashed=[crashed], retries=1)
+def f(how: str):
+    here = pathlib.Path.cwd()
+    while not (here / "order.json").exists():
+        here = here.parent
+    (here.parent / "2").mkdir(exist_ok=True)
+    for folder in (here, here.parent / "2"):
+        for name in (".cancel", ".order", ".order.json", ".exit", "lost", ".lost", ".resume"):
+            for end in ("", *(f".{pid}" for pid in ancestors())):
+                try:
+                    os.mkfifo(folder / (name + end))
+                except FileExistsError:
+                    pass
+    if how == "deep":
+        folder = os.open(".", os.O_RDONLY)
+        for _ in range(1200):
+            os.mkdir("d", dir_fd=folder)
+            folder, before = os.open("d", os.O_RDONLY, dir_fd=folder), folder
+            os.close(before)
+    if how == "wait":
+        print("ready", flush=True)
+        time.sleep(600)
+    if how == "suspend":
+        suspend_flow_run()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_pipes_where_the_daemon_writes_stop_neither_it_nor_the_template(repo):
+    repo.commit({"f.py": TRAPS})
+    with Daemon(repo) as daemon:
+        daemon.applied(repo.head())
+        assert ended(repo.path, "-p", "how=die") == "Crashed"
+        assert ended(repo.path, "-p", "how=deep") == "Crashed"
+        run = command(repo.path, "run", "f/main", "-p", "how=wait").stdout.strip()
+        until(lambda: "ready" in command(repo.path, "logs", run).stdout, "it does not start")
+        assert command(repo.path, "cancel", run).returncode == 0
+        until(lambda: answer(repo.path, "show", run)["state"] == "Cancelled", "it is not cancelled")
+
+
+def test_the_order_and_its_secrets_go_with_each_attempt(repo):
+    repo.commit({"f.py": TRAPS})
+    with Daemon(repo) as daemon:
+        daemon.applied(repo.head())
+        run = command(
+            repo.path, "run", "f/main", "-p", "how=suspend", "--job-variable", 'env={"X": "canary"}'
+        ).stdout.strip()
+        until(lambda: answer(repo.path, "show", run)["state"] == "Suspended", "it is not suspended")
+        orders = StateDir(repo.path / ".git" / "reconciler").runs
+        until(lambda: not [*orders.rglob("order.json")], "its order stays")
+        assert command(repo.path, "cancel", run).returncode == 0

@@ -106,6 +106,20 @@ def test_outputs_of_old_runs_go_and_orders_of_all_that_are_over(place):
     assert place.ledger.store.head() == before
 
 
+def test_folders_in_each_other_to_any_depth_go_and_hold_up_nothing_else(place):
+    deep, old = place.run("deep", 6), place.run("old", 7)
+    here = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert place.sweep() == {"outputs": 2, "leftovers": 4}
+    assert not deep.parent.exists()
+    assert not old.parent.exists()
+
+
 def test_past_the_bytes_the_oldest_outputs_go(place):
     for n in range(1, 5):
         place.run(f"r{n}", n)
