@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -129,19 +128,11 @@ class Orders:
         }
         return {**step, "inputs": inputs}
 
-    def write(self, folder: Path, order: Mapping[str, Json]) -> None:
-        """Make the directory of an attempt and put the order in it, whole or not at all."""
-        text = json.dumps(order).encode()
+    def hand_over(self, folder: Path, order: Mapping[str, Json], keeper: Pool) -> None:
+        """Make the directory of an attempt, and give its order to the pool that is to run it."""
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        draft = f"{folder}/.order"
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            while text:
-                text = text[os.write(file, text) :]
-        finally:
-            os.close(file)
-        os.replace(draft, f"{folder}/order.json")  # noqa: PTH105 - a path as text: this is on every run's way
+        keeper.hand_over(folder, json.dumps(order).encode())
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""
