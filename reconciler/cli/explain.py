@@ -11,7 +11,7 @@ from reconciler.cli._log import deployment, reading
 from reconciler.cli._log import observed as observe
 from reconciler.cli._next import next_due
 from reconciler.cli._place import Place
-from reconciler.cli._print import paint, plain, print_json, say, when
+from reconciler.cli._print import paint, plain, print_json, say, shortly, when
 from reconciler.cli._waits import Waits
 from reconciler.cli.history import Step, steps
 from reconciler.core import explain, health, rows
@@ -60,10 +60,10 @@ def command(obj: dict[str, Any], *, name: str, slot: str | None, as_json: bool) 
         )  # fmt: skip
         return
     for line in answer.said.splitlines():
-        say(plain(line))
+        say(plain(shortly(line)))
     for because in answer.because:
         number = paint(f"#{because.seq}".rjust(8), bold=True)
-        say(f"{number}  {when(instant(because.at))}  {plain(because.said)}")
+        say(f"{number}  {when(instant(because.at))}  {plain(shortly(because.said))}")
 
 
 def _own(log: Log, name: str) -> Iterator[Event]:
