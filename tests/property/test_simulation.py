@@ -22,7 +22,7 @@ from helpers_simulation import Simulation, play, shortest
 from reconciler.daemon.loop import Request
 from reconciler.model.errors import ReconcilerError
 
-SEEDS = 240
+SEEDS = 150
 PARTS = 6
 FOUND_WITHIN = 100
 
@@ -42,7 +42,7 @@ def test_every_promise_holds_in_every_history(part: int):
 def test_the_histories_reach_what_they_are_meant_to():
     types: Counter[str] = Counter()
     told, most = "", 0
-    for seed in range(80):
+    for seed in range(60):
         simulation = play(seed)
         types += Counter(e.type for e in simulation.world.store.events(limit=10**9))
         told += "\n".join(simulation.world.told)
