@@ -36,6 +36,7 @@ class Account:
         """How far schedules that are gone were accounted for: should the clock go back, new ones start there."""
         self.rules: dict[tuple[str, str], dict] = {}
         self.runs: dict[str, dict] = {}
+        self.attempts: set[tuple[str, int]] = set()
         self.pools: dict = {}
         self.suspended: set[str] = set()
         self.pruned: set[str] = set()
@@ -194,6 +195,7 @@ class Account:
             need(attempt == run["attempt"] + 1, "attempts count", f"{event.subject}: {attempt} after {run['attempt']}")
             tries = max(run.get("retries", 0), run.get("said", 0)) + 1 + run["free"]
             need(attempt <= tries, "retries are bounded", f"{event.subject}: attempt {attempt}")
+            self.attempts.add((event.subject, attempt))
             self._admitted(event.subject, run)
         else:
             need(attempt == run["attempt"], "attempts count", f"{event.subject}: {state} of attempt {attempt}")
