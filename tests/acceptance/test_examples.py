@@ -25,9 +25,9 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Repo:
     return repo
 
 
-def run(repo: Path, deployment: str, *words: str) -> tuple[str, dict[str, object]]:
+def run(repo: Path, deployment: str, *words: str, deadline: float = DEADLINE) -> tuple[str, dict[str, object]]:
     """A run's output and what `show` says of it, once it Completed."""
-    ident = reconciler(repo, "run", deployment, *words, "--wait").split()[0]
+    ident = reconciler(repo, "run", deployment, *words, "--wait", deadline=deadline).split()[0]
     return reconciler(repo, "logs", ident), told(repo, "show", ident)
 
 
@@ -237,7 +237,7 @@ def test_10_who_waits_goes_by_priority_and_a_limit_says_who_gives_way(example: R
 def test_11_a_wheel_of_the_repository_is_installed_once_and_a_step_is_a_function(example: Repo) -> None:
     with served(example.path):
         applied(example.path, example.head())
-        said, shown = run(example.path, "told/french")
+        said, shown = run(example.path, "told/french", deadline=120)  # an environment is made
         assert said.startswith("installing requirements.txt into a new environment")
         assert said.endswith("BONJOUR!\n")
         assert "environments" in str(shown["interpreter"])
