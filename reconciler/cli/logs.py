@@ -11,6 +11,7 @@ from reconciler.cli import _follow
 from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, say, to_terminal, when
+from reconciler.core.script import TRIGGER
 from reconciler.engine import output
 from reconciler.model.errors import AccessError, InvalidRequestError, NotFoundError
 from reconciler.model.plan import Json
@@ -93,6 +94,8 @@ class _Tail:
 
 def _nothing(row: dict[str, Json], *, there: bool) -> str:
     """Why nothing was printed."""
+    if row["trigger"] == TRIGGER:
+        return f"run {row['id']} is a call in a script: its output stays in that script's terminal"
     if not row["attempt"]:
         reason = f": {plain(row['reason'])}" if row["reason"] else ""
         return f"run {row['id']} has not started: {row['state']} since {when(row['since'])}{reason}"

@@ -64,8 +64,16 @@ def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[
         for problem in error.errors(include_url=False, include_context=False):
             if problem["type"] != "extra_forbidden":
                 if not (isinstance(problem["input"], str) and "{{" in problem["input"]):
-                    yield problem["loc"], problem["msg"].replace("Input should be", "expected")
+                    yield problem["loc"], _said(problem["msg"])
                 continue
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; this pool takes {', '.join(known)}"
             yield problem["loc"], f"unknown job variable{hint}"
+
+
+def _said(message: str) -> str:
+    """What the model says, in the words of a spec."""
+    words = {"a valid string": "text: write it in quotes", "a valid dictionary": "names and values: {NAME: VALUE}"}
+    for theirs, ours in words.items():
+        message = message.replace(theirs, ours)
+    return message.replace("Input should be", "expected")

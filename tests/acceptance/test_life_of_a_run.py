@@ -326,7 +326,7 @@ def test_the_same_key_twice_gives_the_first_run_whatever_else_is_asked(path):
         (["run", "reports/a", "--label", "x"], "--label: 'x' is not of the form"),
         (["run", "reports/a", "--job-variable", "s3cret"], "not of the form name=value"),
         (["run", "reports/a", "--job-variable", "evn={}"], "evn: unknown job variable; did you mean 'env'?"),
-        (["run", "reports/a", "--job-variable", "env=s3cret"], "env: expected a valid dictionary"),
+        (["run", "reports/a", "--job-variable", "env=s3cret"], "env: expected names and values"),
         (["retry", "nope"], "there is no run 'nope'"),
         (["resume", "nope"], "there is no run 'nope'"),
         (["suspend", "nope", "--reason", "x"], "no deployment"),

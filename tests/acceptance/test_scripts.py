@@ -106,6 +106,7 @@ def test_a_call_in_a_script_is_a_run_without_a_deployment(repo: Repo):
     before = len(ask(repo.path, "runs"))
     assert said(repo, "outer(1)") == 2
     run = newest(repo, "Completed")
+    assert "stays in that script's terminal" in command(repo.path, "logs", run["id"]).stderr
     assert (run["deployment"], run["flow_name"], run["version"], run["result"]) == ("", "outer", "none", 2)
     assert run["parameters"] == {"x": 1, "mode": ""}
     assert (run["source_commit"], run["commit"], run["exit"]) == (None, None, None)
