@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from reconciler.core import backfill, commands, rows
+from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.events import Fact
@@ -56,13 +57,6 @@ def _runs(loop: Loop, wish: backfill.Wanted, now: datetime) -> list[Run]:
     stored = loop.ledger.store.slots_run(wish.deployment, *wish.around(now), limit=MOST_RUNS)
     live = {r.id: r for r in loop.ledger.observed.runs.values() if r.deployment == wish.deployment and r.schedule}
     return [*({row["id"]: rows.run_of(row) for row in stored} | live).values()]
-
-
-def _text(args: Mapping[str, Any], key: str) -> str:
-    value = args.get(key)
-    if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{key} is missing")
-    return value
 
 
 def _day_or_moment(key: str, text: str) -> date | datetime:

@@ -207,13 +207,12 @@ class Orders:
 
     def _repository(self, git_dir: Path) -> Repository:
         """An open repository, for a while: git gc may drop objects behind one that is kept open."""
-        opened, repo = self._open.get(git_dir, (0.0, None))
-        if repo is None or time.monotonic() - opened > FRESH:
-            if repo is not None:
-                repo.close()
-            repo = Repository.open(git_dir, trust_owner=True)
-            self._open[git_dir] = (time.monotonic(), repo)
-        return repo
+        now = time.monotonic()
+        for place in [place for place, (opened, _) in self._open.items() if now - opened > FRESH]:
+            self._open.pop(place)[1].close()
+        if git_dir not in self._open:
+            self._open[git_dir] = (now, Repository.open(git_dir, trust_owner=True))
+        return self._open[git_dir][1]
 
     def close(self) -> None:
         """Let go of the pools; their runs go on."""
