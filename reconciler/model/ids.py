@@ -37,7 +37,13 @@ def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds: `2026-11-22T09:00:00.000000Z`. Raises ValueError for a naive datetime."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no timezone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return _written(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=1024)
+def _written(utc: datetime) -> str:
+    """Kept for a while: the rows of a turn name the same few. Of UTC only: elsewhere two that are equal may differ."""
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @lru_cache(maxsize=1024)
