@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -128,11 +129,19 @@ class Orders:
         }
         return {**step, "inputs": inputs}
 
-    def hand_over(self, folder: Path, order: Mapping[str, Json], keeper: Pool) -> None:
-        """Make the directory of an attempt, and give its order to the pool that is to run it."""
+    def write(self, folder: Path, order: Mapping[str, Json]) -> None:
+        """Make the directory of an attempt and put the order in it, whole or not at all."""
+        text = json.dumps(order).encode()
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        keeper.hand_over(folder, json.dumps(order).encode())
+        draft = f"{folder}/.order"
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            while text:
+                text = text[os.write(file, text) :]
+        finally:
+            os.close(file)
+        os.replace(draft, f"{folder}/order.json")  # noqa: PTH105 - a path as text: this is on every run's way
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""

@@ -1,10 +1,6 @@
-"""What a run is to do: the order, from the daemon. It lies in the run directory, or came with the request to launch.
-
-Written by the pools, read by the template and the run.
-"""
+"""What a run is to do: the order the daemon writes into the run directory. Read by the template and the run."""
 
 import json
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -73,23 +69,7 @@ _KNOWN = frozenset(f.name for f in fields(Order))
 
 def load(run_dir: Path) -> Order:
     """The order in a run directory. Raises OSError when there is none, ValueError when it is not one."""
-    return parse((run_dir / ORDER).read_bytes())
-
-
-def write(run_dir: Path, text: bytes) -> None:
-    """Put an order into a run directory, whole or not at all. Raises OSError."""
-    draft = f"{run_dir}/.order"
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        while text:
-            text = text[os.write(file, text) :]
-    finally:
-        os.close(file)
-    os.replace(draft, f"{run_dir}/{ORDER}")  # noqa: PTH105 - a path as text: this is on many a run's way
-
-
-def parse(text: bytes) -> Order:
-    """The order in its JSON. Raises ValueError when it is none."""
+    text = (run_dir / ORDER).read_bytes()
     data = json.loads(text)
     try:
         given = {k: v for k, v in data.items() if k in _KNOWN}

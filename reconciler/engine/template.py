@@ -1,10 +1,9 @@
 """The template process: it forks runs, reaps them and records how they ended. Started by a pool through entry.py.
 
 A fresh exec, never a fork of the daemon; one thread; it imports our engine and the standard library and nothing of a
-repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket, perhaps with the order on
-a second line; there are no answers: the run directory says all. When the daemon goes away the template drains: it waits
-for its runs, records their ends, ends. A run's end is the end of all it started: what is left of its session, and every
-orphan that strayed, is killed.
+repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket; there are no answers: the
+run directory says all. When the daemon goes away the template drains: it waits for its runs, records their ends, ends.
+A run's end is the end of all it started: what is left of its session, and every orphan that strayed, is killed.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from reconciler import plugins, steps
 from reconciler.engine import child, flows, marker
 from reconciler.engine.journal import ENDED, notify
 from reconciler.engine.linux import adopt_orphans, children
-from reconciler.engine.order import Order, load, parse, write
+from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
 from reconciler.engine.rehearsal import rehearse
@@ -91,6 +90,9 @@ class _Template:
             ready = dict(self.poll.poll(self._patience()))
             if not ready and self.requests and not self.runs and not self.strays:
                 self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
+            self._look_after()
+            if not ready and self.requests and not self.runs and not self.strays:
+                self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             if not ready or time.monotonic() - self.looked >= _TRIM_EVERY_MS / 1000:
                 self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
@@ -111,19 +113,16 @@ class _Template:
         except OSError:
             message = b""
         if message:
-            request, _, text = message.partition(b"\n")
-            return self.launch(Path(json.loads(request)["launch"]), text)
+            return self.launch(Path(json.loads(message)["launch"]))
         self.poll.unregister(requests)
         requests.close()
         self.requests = None
         return None
 
-    def launch(self, run_dir: Path, text: bytes = b"") -> tuple[Path, Order] | None:
+    def launch(self, run_dir: Path) -> tuple[Path, Order] | None:
         """Fork the run; in the child, its directory and order."""
         try:
-            order = parse(text) if text else load(run_dir)
-            if text and order.cold:
-                write(run_dir, text)
+            order = load(run_dir)
         except (OSError, ValueError):
             if run_dir.is_dir() and marker.bury(run_dir):
                 marker.write_exit(run_dir, code=_NO_ORDER)
