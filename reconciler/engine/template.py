@@ -90,9 +90,6 @@ class _Template:
             ready = dict(self.poll.poll(self._patience()))
             if not ready and self.requests and not self.runs and not self.strays:
                 self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
-            self._look_after()
-            if not ready and self.requests and not self.runs and not self.strays:
-                self.requests.shutdown(socket.SHUT_RD)  # who asks from now on is told; what was asked is still read
             if not ready or time.monotonic() - self.looked >= _TRIM_EVERY_MS / 1000:
                 self._look_after()
             for pid in [pid for pid, run in self.runs.items() if run.pidfd in ready]:
