@@ -30,7 +30,7 @@ SPARE = 2
 
 QUIET = 0.1
 """Seconds without a run that ends, after which what is over is removed."""
-MOST_GONE = 1024
+MOST_GONE = 256
 """Working copies of ended runs that wait for it."""
 
 PARCELS = 256

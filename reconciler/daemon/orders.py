@@ -15,6 +15,8 @@ from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.state_dir import StateDir
+from reconciler.engine import whole
+from reconciler.engine.order import ORDER
 from reconciler.git import pins
 from reconciler.git.checkout import scope
 from reconciler.git.repository import Repository
@@ -128,11 +130,11 @@ class Orders:
         }
         return {**step, "inputs": inputs}
 
-    def hand_over(self, folder: Path, order: Mapping[str, Json], keeper: Pool) -> None:
-        """Make the directory of an attempt, and give its order to the pool that is to run it."""
+    def write(self, folder: Path, order: Mapping[str, Json]) -> None:
+        """Make the directory of an attempt and put the order in it, whole or not at all."""
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        keeper.hand_over(folder, json.dumps(order).encode())
+        whole.put(folder, ORDER, json.dumps(order).encode())
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""

@@ -7,7 +7,7 @@
     notify            datagrams by which runs say "look"; a hint only
     crumbs            what the daemon is busy with, for the next one, should that kill it
     config.toml       the operator's settings, if any
-    runs/RUN/N/       one attempt: started journal.jsonl output exit work/, order.json where it was not told
+    runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
     copies/           working copies prepared ahead
     mirrors/          other repositories that specs name
     environments/     what pip_install_requirements installed, shared by runs

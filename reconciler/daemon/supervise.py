@@ -230,7 +230,8 @@ class Supervisor:
             self._watched[run] = _Watched(attempt, folder, keeper, timeout)
             if order is not None and not (folder / "started").exists():
                 self._orders.check(order)
-                self._orders.hand_over(folder, order, keeper)
+                self._orders.write(folder, order)
+                keeper.launch(folder)
                 return
         except (ReconcilerError, OSError) as error:
             self._watched.pop(run, None)

@@ -2,7 +2,7 @@
 
 A run directory, `<state>/runs/<run>/<attempt>/`, made by the daemon:
 
-    order.json     what to do (order.py), where it did not come along with the request to launch
+    order.json     what to do (order.py); written by the daemon before the launch
     started        the marker that one process wins, or nobody ever will; locked while that process lives (marker.py)
     journal.jsonl  the facts it reports (journal.py); long results and errors in result.json and error.json
     output         its stdout and stderr (output.py)

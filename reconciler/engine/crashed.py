@@ -13,13 +13,12 @@ from typing import Any
 from reconciler.engine import hooks, load, order, stage
 from reconciler.engine.child import ENTRY
 from reconciler.engine.context import FlowRun, Frame, begin
-from reconciler.engine.order import Order
 from reconciler.engine.run import LOST
 from reconciler.engine.stage import CRASH_NOTE
 from reconciler.engine.states import State
 
 
-def main(run_dir: Path, given: Order | None) -> int:
+def main(run_dir: Path) -> int:
     """Call the hooks once, whoever asks; what they and the flow's module print goes to the run's output."""
     _in_its_own_python(run_dir / CRASH_NOTE, run_dir)
     mine = run_dir / f".{CRASH_NOTE}.{os.getpid()}"
@@ -29,7 +28,7 @@ def main(run_dir: Path, given: Order | None) -> int:
         return 0
     try:
         note, how = json.loads(mine.read_bytes()), json.loads((run_dir / LOST).read_bytes())
-        frame = _frame(run_dir, given or order.load(run_dir), note)
+        frame = _frame(run_dir, note)
     except Exception as error:  # noqa: BLE001 - importing the flow runs the user's code
         print(f"the on_crashed hooks were not called: {type(error).__name__}: {error}")  # noqa: T201
         return 1
@@ -47,9 +46,9 @@ def _in_its_own_python(note: Path, run_dir: Path) -> None:
             os.execve(python, [python, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
 
 
-def _frame(run_dir: Path, todo: Order, note: dict[str, Any]) -> Frame:
+def _frame(run_dir: Path, note: dict[str, Any]) -> Frame:
     """The run as it was, its flow loaded anew."""
-    base = Path(note["directory"])
+    todo, base = order.load(run_dir), Path(note["directory"])
     os.chdir(base)
     loaded = load.load(todo.entrypoint, base / (todo.path or ""))
     run = stage.run_of(run_dir, todo, None, note["commit"], note["tree"])

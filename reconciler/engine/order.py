@@ -1,14 +1,9 @@
-"""What a run is to do: the order, from the daemon. It lies in the run directory, or came with the request to launch.
-
-Written by the pools, read by the template and the run.
-"""
+"""What a run is to do: the order the daemon writes into the run directory. Read by the template and the run."""
 
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-
-from reconciler.engine import whole
 
 ORDER = "order.json"
 OUTPUT_BYTES = 64 * 1024 * 1024
@@ -74,16 +69,7 @@ _KNOWN = frozenset(f.name for f in fields(Order))
 
 def load(run_dir: Path) -> Order:
     """The order in a run directory. Raises OSError when there is none, ValueError when it is not one."""
-    return parse((run_dir / ORDER).read_bytes())
-
-
-def write(run_dir: Path, text: bytes) -> None:
-    """Put an order into a run directory, whole or not at all. Raises OSError."""
-    whole.put(run_dir, ORDER, text)
-
-
-def parse(text: bytes) -> Order:
-    """The order in its JSON. Raises ValueError when it is none."""
+    text = (run_dir / ORDER).read_bytes()
     data = json.loads(text)
     try:
         given = {k: v for k, v in data.items() if k in _KNOWN}

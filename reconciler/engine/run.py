@@ -45,7 +45,7 @@ def main(run_dir: Path, given: Order | None = None) -> int:
     """
     if not marker.claim(run_dir, marker.myself()):
         if (run_dir / LOST).exists():
-            return int(importlib.import_module("reconciler.engine.crashed").main(run_dir, given))
+            return int(importlib.import_module("reconciler.engine.crashed").main(run_dir))
         return 0
     return _live(run_dir, given or order.load(run_dir), None)
 

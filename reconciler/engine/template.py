@@ -1,10 +1,9 @@
 """The template process: it forks runs, reaps them and records how they ended. Started by a pool through entry.py.
 
 A fresh exec, never a fork of the daemon; one thread; it imports our engine and the standard library and nothing of a
-repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket, perhaps with the order on
-a second line; there are no answers: the run directory says all. When the daemon goes away the template drains: it waits
-for its runs, records their ends, ends. A run's end is the end of all it started: what is left of its session, and every
-orphan that strayed, is killed.
+repository. Requests are JSON messages (`{"launch": "<run dir>"}`) on a SOCK_SEQPACKET socket; there are no answers: the
+run directory says all. When the daemon goes away the template drains: it waits for its runs, records their ends, ends.
+A run's end is the end of all it started: what is left of its session, and every orphan that strayed, is killed.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from reconciler import plugins, steps
 from reconciler.engine import child, flows, marker, whole
 from reconciler.engine.journal import ENDED, notify
 from reconciler.engine.linux import adopt_orphans, children
-from reconciler.engine.order import Order, load, parse, write
+from reconciler.engine.order import Order, load
 from reconciler.engine.output import OUTPUT, trim
 from reconciler.engine.pull import find
 from reconciler.engine.rehearsal import rehearse
@@ -111,19 +110,16 @@ class _Template:
         except OSError:
             message = b""
         if message:
-            request, _, text = message.partition(b"\n")
-            return self.launch(Path(json.loads(request)["launch"]), text)
+            return self.launch(Path(json.loads(message)["launch"]))
         self.poll.unregister(requests)
         requests.close()
         self.requests = None
         return None
 
-    def launch(self, run_dir: Path, text: bytes = b"") -> tuple[Path, Order] | None:
+    def launch(self, run_dir: Path) -> tuple[Path, Order] | None:
         """Fork the run; in the child, its directory and order."""
         try:
-            order = parse(text) if text else load(run_dir)
-            if text and order.cold:
-                write(run_dir, text)
+            order = load(run_dir)
         except (OSError, ValueError):
             if run_dir.is_dir() and marker.bury(run_dir):
                 marker.write_exit(run_dir, code=_NO_ORDER)

@@ -12,8 +12,6 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.engine import order
-
 
 class Pool(ABC):
     """A promise to run what lies in a run directory. `Variables` models what a spec may say in `job_variables`."""
@@ -28,11 +26,6 @@ class Pool(ABC):
     @abstractmethod
     def launch(self, run_dir: Path) -> None:
         """Hand an attempt over; twice runs it once. Raises StepError when it cannot be handed over."""
-
-    def hand_over(self, run_dir: Path, text: bytes) -> None:
-        """`launch`, with the order that belongs into the run directory. Raises StepError and OSError as well."""
-        order.write(run_dir, text)
-        self.launch(run_dir)
 
     @abstractmethod
     def kill(self, run_dir: Path, signal: int) -> None:

@@ -15,8 +15,6 @@ from reconciler.pools._local import LocalPool, ended, start
 IDLE_SECONDS = 300.0
 """After which the template of an environment that no run asks for ends by itself."""
 _PATIENCE_SECONDS = 5.0
-WITH_REQUEST = 32 * 1024
-"""Bytes of an order that go along with the request to launch: well within what the template reads at once."""
 
 
 class ProcessPool(LocalPool):
@@ -40,17 +38,8 @@ class ProcessPool(LocalPool):
     def launch(self, run_dir: Path) -> None:
         """Ask the template; if it is gone, ask a new one."""
         environment = environments.recall(run_dir) if self._python == sys.executable else None
-        self._ask(run_dir, json.dumps({"launch": str(run_dir.absolute())}).encode(), environment)
-
-    def hand_over(self, run_dir: Path, text: bytes) -> None:
-        """The same; a short order goes along with the request. One that may ask for another interpreter does not."""
-        if len(text) > WITH_REQUEST or environments.STEP in text:
-            super().hand_over(run_dir, text)
-        else:
-            self._ask(run_dir, json.dumps({"launch": str(run_dir.absolute())}).encode() + b"\n" + text, None)
-
-    def _ask(self, run_dir: Path, request: bytes, environment: Environment | None) -> None:
         python = environment.python if environment else self._python
+        request = json.dumps({"launch": str(run_dir.absolute())}).encode()
         for _ in range(2):
             try:
                 self._warm(python, environment).send(request)

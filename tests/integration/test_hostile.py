@@ -16,7 +16,7 @@ FORGES = """
 import os, pathlib
 def f(lines: list[str], times: int = 1, last: str = ""):
     here = pathlib.Path.cwd()
-    while not (here / "started").exists():
+    while not (here / "order.json").exists():
         here = here.parent
     with (here / "journal.jsonl").open("a") as journal:
         for _ in range(times):
