@@ -21,18 +21,20 @@ DAEMON = {
     "append": "stores.sqlite SqliteStore.append",
     "cache": "stores.sqlite SqliteStore.cache_put",
     "flush": "daemon.ledger Ledger.flush",
-    "adopt": "daemon.loop Loop.adopt",
-    "act": "daemon.loop Loop._act",
+    "adopt": "daemon.acts Acts.adopt",
+    "act": "daemon.acts Acts.carry_out",
     "save": "daemon.loop Loop.save",
     "launch": "pools.process ProcessPool.launch",
     "template": "pools.process start",
     "supervise": "daemon.supervise Supervisor._launch",
     "look": "daemon.supervise Supervisor._look",
     "forget": "daemon.supervise Supervisor._forget",
+    "resume": "daemon.supervise Supervisor._resume",
     "order": "daemon.orders Orders.write",
     "pin": "daemon.orders Orders.pin",
     "copy": "daemon.copies prepare",
-    "rename": "pathlib Path.replace",
+    "parcel": "git.parcel wrap",
+    "rename": "os replace",
     "reading": "daemon.observe Observer.desired",
     "settled": "daemon.reconcile Looker.applied",
 }
@@ -41,16 +43,18 @@ ENGINE = {
     "reap": "engine.template _Template._reap",
     "exit": "engine.marker write_exit",
     "claim": "engine.marker claim",
+    "unwrap": "engine.copies unwrap",
     "take": "engine.copies take",
     "journal": "engine.journal Journal.write",
     "returned": "engine.report completed",
+    "suspended": "engine.report suspended",
 }
 
 
 def arm(place: str, plan: dict) -> None:
     """Wrap a function so that its n-th call in this process kills it."""
     module_name, _, name = place.partition(" ")
-    module = importlib.import_module(module_name if module_name == "pathlib" else f"reconciler.{module_name}")
+    module = importlib.import_module(module_name if module_name == "os" else f"reconciler.{module_name}")
     *outer, last = name.split(".")
     owner = functools.reduce(getattr, outer, module)
     function = getattr(owner, last)

@@ -36,6 +36,7 @@ class Account:
         """How far schedules that are gone were accounted for: should the clock go back, new ones start there."""
         self.rules: dict[tuple[str, str], dict] = {}
         self.runs: dict[str, dict] = {}
+        self.attempts: set[tuple[str, int]] = set()
         self.pools: dict = {}
         self.suspended: set[str] = set()
         self.pruned: set[str] = set()
@@ -154,7 +155,9 @@ class Account:
         run, data = event.subject, event.data
         need(run not in self.runs, "no run twice", f"{run} of {data['deployment']} at event {event.seq}")
         old = self.runs.get(data.get("origin", ""))
-        known = data["deployment"] in self.deployments or old is not None
+        script = data["trigger"] == "script"  # a person's own call: it takes no slot, and git knows nothing of it
+        need(script == (not data["deployment"]), "git is the only way in", f"{run}: {data}")
+        known = data["deployment"] in self.deployments or old is not None or script
         need(known, "git is the only way in", f"a run of {data['deployment']}")
         if old is not None:
             need(old["state"] in OVER, "what is tried again is over", f"{run} of {old['state']}")
@@ -174,7 +177,7 @@ class Account:
             need(due <= start <= due + timedelta(seconds=rule.get("jitter", 0)), "jitter is bounded", data)
             self.slots["RunCreated"] += 1
             self.slots["caught up"] += late > GRACE
-        specs = {self.deployments.get(data["deployment"], {}).get("spec"), old and old["spec"]}
+        specs = {script and data["spec"], self.deployments.get(data["deployment"], {}).get("spec"), old and old["spec"]}
         need(data["spec"] in specs, "pinned", f"{run} has another spec than its deployment, or the run it tries again")
         self.runs[run] = {**data, "state": "Scheduled", "attempt": 0, "free": 0}
 
@@ -192,6 +195,7 @@ class Account:
             need(attempt == run["attempt"] + 1, "attempts count", f"{event.subject}: {attempt} after {run['attempt']}")
             tries = max(run.get("retries", 0), run.get("said", 0)) + 1 + run["free"]
             need(attempt <= tries, "retries are bounded", f"{event.subject}: attempt {attempt}")
+            self.attempts.add((event.subject, attempt))
             self._admitted(event.subject, run)
         else:
             need(attempt == run["attempt"], "attempts count", f"{event.subject}: {state} of attempt {attempt}")
@@ -205,7 +209,9 @@ class Account:
         run["state"], run["attempt"] = state, attempt
 
     def _admitted(self, ident: str, run: dict) -> None:
-        active = [r for r in self.runs.values() if r["state"] in HOLDS] + [run]
+        if run["trigger"] == "script":
+            return
+        active = [r for r in self.runs.values() if r["state"] in HOLDS and r["trigger"] != "script"] + [run]
         self.most = max(self.most, len(active))
         pool = self.pools.get(run.get("pool", "process")) or {}
         queue = (pool.get("work_queues") or {}).get(run.get("queue", "default")) or {}

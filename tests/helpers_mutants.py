@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from pytest import MonkeyPatch  # noqa: PT013 - the type alone
 
-from reconciler.core import admit, due, plan, project, report
+from reconciler.core import admit, due, plan, project, report, retries
+from reconciler.daemon.acts import Acts
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import Loop
 from reconciler.daemon.payloads import Payloads
@@ -19,7 +20,7 @@ def acts_before_the_append(patch: MonkeyPatch) -> None:
         before(self, now)
         for run in self.ledger.observed.active.values():
             if run.state is State.PENDING and run.since == now:
-                self._launch(run)
+                self.acts._launch(run, self.ledger.observed)
 
     patch.setattr(Loop, "_admit", admitted)
 
@@ -41,7 +42,7 @@ def believes_the_report_of_another_attempt(patch: MonkeyPatch) -> None:
 
 
 def forgets_what_ran_when_it_was_killed(patch: MonkeyPatch) -> None:
-    patch.setattr(Loop, "adopt", lambda _self: None)
+    patch.setattr(Acts, "adopt", lambda _self, _observed: None)
 
 
 def leaves_staged_facts_in_memory_when_the_append_fails(patch: MonkeyPatch) -> None:
@@ -89,8 +90,8 @@ def keeps_silent_about_missed_slots(patch: MonkeyPatch) -> None:
 
 
 def tries_again_for_ever(patch: MonkeyPatch) -> None:
-    retry = report._retry_at
-    patch.setattr(report, "_retry_at", lambda run, *rest: retry(replace(run, retries=run.attempt), *rest))
+    retry = retries.again_at
+    patch.setattr(retries, "again_at", lambda run, *rest: retry(replace(run, retries=run.attempt), *rest))
 
 
 def does_not_see_the_specs_of_this_turn(patch: MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, tell, texts_of
 from helpers_invariants import Account, need
+from helpers_outside import Servers, call, purge
 
 from reconciler.core import plan, project
 from reconciler.core.plan import Policy
@@ -26,6 +27,7 @@ from reconciler.stores.memory import MemoryStore
 
 NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e")
 PLACES = 4
+NEVER_BEGAN = {"fact": "failed", "message": "it never began", "unlaunched": True}
 
 
 class Crash(BaseException):
@@ -66,6 +68,7 @@ class Process:
     pauses: tuple[float, ...] = ()
     """When it pauses; it goes on once it is told to, or after a while by itself."""
     resumed: dict[int, float] = field(default_factory=dict)
+    keeper: str = "process"
 
     def facts(self, mono: float) -> tuple[dict, ...]:
         """What its journal holds by then."""
@@ -102,6 +105,9 @@ class World:
     told: list[str] = field(default_factory=list)
     """The history that a failing seed prints."""
 
+    def __post_init__(self) -> None:
+        self.servers = Servers(self.rng)
+
     def clock(self) -> datetime:
         return NOW + timedelta(seconds=self.mono + self.skew)
 
@@ -115,10 +121,10 @@ class World:
         """What it was about to start never starts, and of what runs nobody sees the exit."""
         self.note("** killed: the template")
         for process in self.processes.values():
-            if process.ends > self.mono:
+            if process.ends > self.mono and process.keeper == "process":
                 process.exit = None
                 if process.begins > self.mono:
-                    process.ends, process.final = self.mono, None
+                    process.ends, process.final = self.mono, NEVER_BEGAN
 
     def fault(self, where: str) -> None:
         if self.chance(0.01):
@@ -145,10 +151,10 @@ class SimSupervisor:
         row = self.world.store.run(run.id)
         need(row["attempt"] == run.attempt and not row["final"], "durable before acted on", f"{run.id} is launched")
         need(what.spec.get("flow_name"), "no fact lost", f"{run.id} is launched without its spec")
-        rules = {rule["id"]: rule for rule in what.spec["schedules"]}
+        rules = {rule["id"]: rule for rule in what.spec.get("schedules", ())}
         own = (rules.get(run.schedule) or {}).get("parameters") or {}
-        expected = {**what.spec["parameters"], **own}
-        known = run.trigger in {"schedule", "manual"}  # others take those of another run
+        expected = {**what.spec.get("parameters", {}), **own}
+        known = run.trigger in {"schedule", "manual", "backfill"}  # others take those of another run
         need(
             not known or what.parameters == expected,
             "no fact lost",
@@ -159,11 +165,31 @@ class SimSupervisor:
             alive = [p for p in self.world.processes.values() if p.run == run.id and p.ends > self.world.mono]
             need(not alive, "no run twice", f"{run.id}: attempt {run.attempt} begins while {alive} lives")
             process = self._start(run)
+            process.keeper = what.pool
+        if what.pool == "served" and self.world.servers.connected(run.deployment) is None:
+            self.bury(run.id, process)
         self.watched[run.id] = Watched(process)
         self.world.fault("act: after a launch")
 
+    def bury(self, run: str, process: Process) -> None:
+        """Nobody is there who would begin it: it never does, and goes back into the queue."""
+        if process.begins > self.world.mono and process.ends > self.world.mono:
+            process.begins, process.ends, process.final, process.exit = 10**12, self.world.mono, NEVER_BEGAN, None
+            self.world.servers.give_back(run, process.attempt)
+
+    def leaves(self, deployments) -> None:
+        """A serving process is gone: what it had in hand goes back."""
+        for run, watched in self.watched.items():
+            name = self.world.store.run(run)["deployment"]
+            if watched.process.keeper == "served" and name in deployments:
+                self.bury(run, watched.process)
+
     def _start(self, run) -> Process:
         rng, mono = self.world.rng, self.world.mono
+        if run.trigger == "script":  # who calls begins it once it was told, or never
+            process = Process(run.id, run.attempt, 10**12, mono + 10, None, None, True)
+            self.world.processes[run.id, run.attempt] = process
+            return process
         ends = mono + rng.choice((0.5, 5, 30, 120, 400))
         ways = [({"fact": "completed", "result": {"n": 1}}, {"code": 0})] * 4 + [
             ({"fact": "failed", "error": {"type": "ValueError"}, "message": "no"}, {"code": 1}),
@@ -177,7 +203,7 @@ class SimSupervisor:
             ({"fact": "failed", "message": "no template", "unlaunched": True}, None),
         ]
         final, status = rng.choice(ways)
-        begins = mono + rng.choice((0, 0, 0.1, 10**9))
+        begins = mono + rng.choice((0, 0, 0.1, 20, 10**9))
         said = rng.choice(({}, {}, {"retries": 2, "retry_delays": [3], "retry_jitter": 0.5}))
         pauses = rng.choice(((), (), (mono + 1,), (mono + 1, mono + 400)))
         process = Process(run.id, run.attempt, begins, ends, final, status, rng.random() < 0.2, said, pauses)
@@ -369,6 +395,9 @@ class Simulation:
                 self.loop = Loop(
                     Ledger(self.world.store), self.supervisor, self.world.clock, self.policy, PLACES, SimpleQueue()
                 )
+                self.loop._apart = self._bug
+                self.loop.takers = lambda: self.world.servers.takers(self.world.mono)
+                self.world.servers.daemon_restarts(self.world.mono)
                 self.loop.acts.adopt(self.loop.ledger.observed)
             except (Crash, StoreError):
                 continue
@@ -390,6 +419,11 @@ class Simulation:
         self.look()
         self._answers()
 
+    def _bug(self, error: Exception, _messages: list) -> bool:
+        """The daemon would go on; here it is found."""
+        need(False, "the loop foresees everything", f"{type(error).__name__}: {error}")
+        return False
+
     def look(self) -> None:
         """What the log holds now is judged; all of it was durable before anybody heard of it."""
         for event in self.world.store.events(self.seen, limit=10**9):
@@ -400,7 +434,10 @@ class Simulation:
 
     def _answers(self) -> None:
         for verb, args, request in self.asked:
-            if not request.answer.done() or request.answer.exception():
+            if not request.answer.done():
+                continue
+            if error := request.answer.exception():
+                need("cannot be decided" not in str(error), "the loop foresees everything", f"{verb} {args}: {error}")
                 continue
             value = request.answer.result()
             if verb == "run":
@@ -408,6 +445,8 @@ class Simulation:
                 first = self.keys.setdefault((args["deployment"], args["key"]), value["run"])
                 need(first == value["run"], "the same key twice is one run", args)
                 need(value["run"] in self.account.runs, "no fact lost", f"{value} was answered")
+            elif verb == "script":
+                self._called(value["run"])
             elif verb == "retry":
                 self.world.store.run(value["run"])
                 first = self.keys.setdefault((args["run"], "retry " + args["key"]), value["run"])
@@ -417,10 +456,21 @@ class Simulation:
                 need(found, "no fact lost", f"{args} was answered")
         self.asked = [each for each in self.asked if not each[2].answer.done()]
 
+    def _called(self, run: str) -> None:
+        """A script was told that its call is recorded: it begins."""
+        need(run in self.account.runs, "no fact lost", f"the call {run} was answered")
+        process = self.world.processes.get((run, 1))
+        if process is not None and process.ends > self.world.mono:
+            process.begins, process.ends = self.world.mono, self.world.mono + self.rng.choice((0.1, 5, 300))
+            ways = (({"fact": "completed"}, {}), ({"fact": "failed", "message": "no"}, {}), (None, None))
+            process.final, process.exit = self.rng.choice(ways)
+
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         rng, world = self.rng, self.world
+        if any(server.until is not None for server in world.servers.all):
+            self._servers()
         self._time()
         messages: list = []
         if world.chance(0.03):
@@ -431,15 +481,27 @@ class Simulation:
         if self.unread and rng.random() < 0.8:
             messages.append(self._git())
         messages += self._reports()
+        if rng.random() < 0.15:
+            self._servers()
+        messages += world.servers.posted
+        world.servers.posted = []
         messages += [self._request() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
         rng.shuffle(messages)
         self.turn(messages)
 
+    def _servers(self) -> None:
+        happened = self.world.servers.turn(sorted(self.loop.ledger.observed.deployments), self.world.mono)
+        if happened is not None:
+            what, server = happened
+            self.world.note(f"serving process {server.pid} of {sorted(server.deployments)} {what}")
+            if what == "is gone":
+                self.supervisor.leaves(server.deployments)
+
     def _time(self) -> None:
         rng, world = self.rng, self.world
         kind = rng.random()
-        if kind < 0.04:
-            jump = rng.choice((-7200, -90, -30, 30, 90, 7200, 100_000))
+        if kind < 0.06:
+            jump = rng.choice((-7200, -7200, -90, -30, 30, 90, 7200, 100_000, -100_000))
             world.skew += jump
             world.note(f"** the clock jumps by {jump} s")
         elif kind < 0.5:
@@ -478,6 +540,7 @@ class Simulation:
             strange = [
                 replace(r, attempt=r.attempt + self.rng.choice((-1, 1))) for r in found if self.rng.random() < 0.1
             ]
+            strange = [r for r in strange if (r.run, r.attempt) not in self.account.attempts]  # or it would be a lie
             found = [*found, *again, *strange]
         return found
 
@@ -506,12 +569,25 @@ class Simulation:
                 ("resume", {"deployment": name, "reason": "done"}),
                 ("confirm", {"revision": refused["revision"], "reason": "meant so"}),
                 ("ping", {}),
+                (
+                    "backfill",
+                    {
+                        "deployment": name,
+                        "from": (self.world.clock() - timedelta(seconds=rng.choice((100, 300)))).isoformat(),
+                        "to": self.world.clock().isoformat(),
+                        "key": f"fill-{rng.randint(0, 5)}",
+                        "reprocess": rng.choice(("none", "failed", "completed")),
+                    },
+                ),
+                ("script", {"number": rng.randint(1, 10**9)}),
+                ("purge", {}),
             )
         )
         return self._ask(verb, args)
 
     def _ask(self, verb: str, args: dict) -> Request:
-        request = Request(requests.VERBS[verb](args, "ada"))
+        outside = {"script": lambda: call(args["number"]), "purge": lambda: purge}
+        request = Request(outside[verb]() if verb in outside else requests.VERBS[verb](args, "ada"))
         self.asked.append((verb, args, request))
         return request
 
@@ -522,6 +598,7 @@ class Simulation:
         world, loop = self.world, self.loop
         faults, world.faults = world.faults, False
         self.turn([])
+        need(self.loop.inbox.empty(), "no fact lost", "what a run was created with was purged before it ran")
         self.account.settled(world.clock())
         observed = loop.ledger.observed
         folded = project.replay(history(world.store))[0]

@@ -19,10 +19,12 @@ DEADLINE = 20.0
 ENV = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "HOME": "/tmp", "NO_COLOR": "1"}
 
 
-def reconciler(repo: Path, *words: str, code: int | None = 0, env: Mapping[str, str] = ENV) -> str:
+def reconciler(
+    repo: Path, *words: str, code: int | None = 0, env: Mapping[str, str] = ENV, deadline: float = DEADLINE
+) -> str:
     """What a verb prints on stdout; with a code of None, any exit code will do."""
     done = subprocess.run(
-        [*COMMAND, "-C", str(repo), *words], env=env, capture_output=True, text=True, timeout=DEADLINE, check=False
+        [*COMMAND, "-C", str(repo), *words], env=env, capture_output=True, text=True, timeout=deadline, check=False
     )
     assert code is None or done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -1,5 +1,6 @@
 """The pages say what is so: their YAML parses, their links exist, and nothing a user can set or type is left out."""
 
+import itertools
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_a_verb_is_in_the_readme_and_explains_itself(verb: str) -> None:
     assert told.exit_code == 0
     assert len(told.output.splitlines()) > 3
     assert verb in HELP
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_command_on_a_page_has_a_verb_and_options_that_are_there(page: Path) -> None:
+    for block in blocks(page.read_text("utf-8"), "sh"):
+        for words in re.findall(r"(?:^|[(;&|])\s*reconciler ([^;|&()#\n]*)", block, re.MULTILINE):
+            verb, *rest = itertools.dropwhile(lambda w: w != "--version" and w not in VERBS, words.split())
+            known = cli.get_command(click.Context(cli), verb)
+            options = {o for p in known.params for o in p.opts} | {"--help", "-h"} if known else set()
+            assert {w for w in rest if re.fullmatch(r"--?[a-z][a-z-]*", w)} <= options, words
 
 
 @pytest.mark.parametrize("setting", [f.name for f in fields(Settings)])

@@ -84,6 +84,7 @@ def show(slots: Sequence[dict[str, Json]]) -> None:
     for slot in slots:
         last = slot["runs"][-1] if slot["runs"] else {"id": "", "state": ""}
         again = any(run["trigger"] == BACKFILL for run in slot["runs"])
-        fate = f"{slot['fate']}, backfilled" if again else slot["fate"]
+        told = slot["fate"] if slot["fate"] != "none" or not again else ""
+        fate = ", ".join(filter(None, (told, "backfilled" * again)))
         lines.append((when(slot["due"]), slot["schedule"], fate, last["id"], last["state"], plain(slot["reason"])))
     table(("DUE", "SCHEDULE", "FATE", "LAST RUN", "STATE", "BECAUSE"), lines)

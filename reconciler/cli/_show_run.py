@@ -16,6 +16,8 @@ from reconciler.stores import Log, RunFilter
 RECORDED = ("since until start_at made_for schedule cause who origin spec spec_commit pool queue retries").split()
 SHOWN = 40
 """Tasks and subflows that are printed."""
+LONG = 20_000
+"""Characters of an error that are printed."""
 PROVEN = ("steps", "exit", "commit", "tree", "interpreter", "flow_name", "flow_version", "git_present")
 
 
@@ -82,7 +84,6 @@ def _text(run: dict[str, Json], waits: Waits) -> None:
             ("attempt", f"{run['attempt']} of {run['attempts']}"),
             ("due", when(run["due"])),
             ("not before", when(run["start_at"])),
-            ("made for", run["made_for"]),
             ("created", f"{when(run['created_at'])} by {_asked(run)}"),
             ("retry of", run["origin"]),
             ("tried again by", ", ".join(run["retried_by"])),
@@ -147,5 +148,8 @@ def _error(error: Json) -> None:
         return
     say(paint("error:", bold=True))
     text = error.get("traceback") or f"{error.get('type')}: {error.get('message')}"
+    if isinstance(text, str) and len(text) > LONG:
+        cut = f"[... {len(text) - LONG} characters left out, --json has them ...]"
+        text = f"{text[: LONG // 2]}\n{cut}\n{text[-LONG // 2 :]}"
     for line in text.splitlines() if isinstance(text, str) else [json.dumps(text)]:
         say(f"  {plain(line)}")

@@ -13,23 +13,26 @@ _ISO = re.compile(r"P(?=.)((?:\d+[WD])*)(?:T((?:\d+(?:\.\d+)?[HMS])+))?", re.ASC
 
 
 def start(at: str | None, within: str | None, now: datetime) -> datetime | None:
-    """The moment that one of the two options names, said in the caller's zone and in UTC; None when neither is given.
+    """The moment that one of the two options names, in UTC; None when neither is given.
 
     Raises InvalidRequestError.
     """
     if at is not None and within is not None:
         raise InvalidRequestError("--at and --in exclude each other", hint="give the moment, or how long until then")
-    found = moment(at) if at is not None else _ahead(within, now) if within is not None else None
-    if found is not None:
-        say(f"starts at {found.astimezone():%Y-%m-%d %H:%M:%S %Z} ({found:%Y-%m-%d %H:%M:%S}Z)", err=True)
-    return found
+    return moment(at) if at is not None else _ahead(within, now) if within is not None else None
+
+
+def told(start_at: datetime) -> None:
+    """Say when a run that was made will start, in the caller's zone and in UTC."""
+    say(f"starts at {start_at.astimezone():%Y-%m-%d %H:%M:%S %Z} ({start_at:%Y-%m-%d %H:%M:%S}Z)", err=True)
 
 
 def moment(text: str) -> datetime:
     """The moment of --at, in UTC; without a zone it is the caller's local time. Raises InvalidRequestError."""
     try:
-        return datetime.fromisoformat(text).astimezone().astimezone(UTC)
-    except (ValueError, OverflowError):
+        # Through the timestamp: a local time that a clock skips then lies after the gap, as it does in schedules.
+        return datetime.fromtimestamp(datetime.fromisoformat(text).timestamp(), UTC)
+    except (ValueError, OverflowError, OSError):
         raise InvalidRequestError(
             f"--at: {text!r} is no moment", hint="write 2024-03-09T09:00 (your local time) or 2024-03-09T09:00:00Z"
         ) from None

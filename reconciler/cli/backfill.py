@@ -16,7 +16,7 @@ LISTED = 20
 
 @click.command("backfill")
 @click.argument("name")
-@click.option("--from", "first", required=True, metavar="TIME", help="First moment, included; see below.")
+@click.option("--from", "first", required=True, metavar="TIME", help="First moment, included; see above.")
 @click.option("--to", "last", required=True, metavar="TIME", help="Last moment, included; cut to now.")
 @click.option("--schedule", metavar="SLUG", help="Only this schedule, active or not; default: every active one.")
 @click.option(

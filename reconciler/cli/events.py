@@ -23,7 +23,7 @@ STEP = 0.1
 @click.command("events")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new ones as they come.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type; may be given again.")
-@click.option("--subject", metavar="NAME", help="Only about this deployment or run, or `repository`.")
+@click.option("--subject", metavar="NAME", help="Only about this deployment, run or pool, or `repository`.")
 @click.option("--since-seq", type=click.IntRange(0), metavar="N", help="Only after number N, oldest first.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="At most N: the newest, or the first after --since-seq."

@@ -155,6 +155,8 @@ def _moved(event: Event) -> Because:
     data = event.data
     if event.type == "RunCreated":
         return Because(event.seq, event.at, "created" + _because(data.get("reason", "")))
+    if event.type == "RunResumed":
+        return Because(event.seq, event.at, data.get("reason") or "resumed")
     attempt = f", attempt {data['attempt']}" if data.get("attempt") else ""
     until = f" until {when(data['until'])}" if data.get("until") else ""
     return Because(event.seq, event.at, f"{data['state']}{attempt}{until}" + _because(data.get("reason", "")))

@@ -1,13 +1,12 @@
 """Write a first spec and flow into this repository, and say what to do next."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reconciler.cli import schema
 from reconciler.cli._print import plain, say
-from reconciler.core.schema import json_schema
 from reconciler.git.repository import Repository
 from reconciler.model.errors import AccessError, ConflictError, SourceUnavailableError
 
@@ -54,7 +53,7 @@ def command(obj: dict[str, Any]) -> None:
             hint="nothing was written; see `reconciler validate` and `reconciler plan`",
         )
     if not (top / "specs/.schema.json").exists():
-        files["specs/.schema.json"] = json.dumps(json_schema(), indent=2) + "\n"
+        files["specs/.schema.json"] = schema.text() + "\n"
     for name, text in files.items():
         _write(top, name, text)
         say(f"wrote {plain(name)}")

@@ -11,8 +11,9 @@ from reconciler.cli import _follow
 from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, say, to_terminal, when
+from reconciler.core.script import TRIGGER
 from reconciler.engine import output
-from reconciler.model.errors import AccessError
+from reconciler.model.errors import AccessError, InvalidRequestError, NotFoundError
 from reconciler.model.plan import Json
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\r(?!\n)")
@@ -22,18 +23,32 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\r(?!\
 @click.command("logs")
 @click.argument("run")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Of this attempt, instead of the latest.")
 @click.pass_obj
-def command(obj: dict[str, Any], run: str, follow: bool) -> None:
+def command(obj: dict[str, Any], run: str, follow: bool, attempt: int | None) -> None:
     """Print the output of a run's latest attempt, byte for byte; on a terminal without control characters."""
+    if follow and attempt:
+        raise InvalidRequestError("--follow and --attempt exclude each other", hint="an earlier attempt says no more")
     place = Place.of(obj)
     with reading(place) as log:
         row = log.run(run)
+        if attempt:
+            row |= {"attempt": _begun(row, attempt)}
         tail = _Tail(place)
         for each in _follow.moves(log, row["id"], place) if follow else [row]:
             row = each
             tail.print(row)
     if not tail.printed:
         say(_nothing(row, there=tail.there), err=True)
+
+
+def _begun(row: dict[str, Json], attempt: int) -> int:
+    """The attempt that is asked for. Raises NotFoundError for one that has not begun."""
+    if attempt > row["attempt"]:
+        raise NotFoundError(
+            f"run {row['id']} has no attempt {attempt}", hint=f"`reconciler show {row['id']}` tells how many it has"
+        )
+    return attempt
 
 
 class _Tail:
@@ -79,6 +94,8 @@ class _Tail:
 
 def _nothing(row: dict[str, Json], *, there: bool) -> str:
     """Why nothing was printed."""
+    if row["trigger"] == TRIGGER:
+        return f"run {row['id']} is a call in a script: its output stays in that script's terminal"
     if not row["attempt"]:
         reason = f": {plain(row['reason'])}" if row["reason"] else ""
         return f"run {row['id']} has not started: {row['state']} since {when(row['since'])}{reason}"

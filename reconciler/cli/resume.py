@@ -8,6 +8,7 @@ from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, say
 from reconciler.daemon import client
+from reconciler.model.state import State
 
 
 @click.command("resume")
@@ -27,4 +28,5 @@ def command(obj: dict[str, Any], name: str, reason: str) -> None:
         return
     run = client.ask(place.state, "resume", {"run": name, "reason": reason})["run"]
     with reading(place) as log:
-        say(f"{run} is resumed ({log.run(run)['state']})")
+        state = log.run(run)["state"]
+        say(f"{run} is resumed ({'told to go on' if state == State.PAUSED else state})")

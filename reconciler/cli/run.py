@@ -59,6 +59,9 @@ def command(
     A value of -p is read by the parameter's type: text is taken literally, anything else is JSON.
     """
     place = Place.of(obj)
+    for option, text in (("--key", key), ("--name", label)):
+        if text == "":
+            raise InvalidRequestError(f"{option} is empty", hint="give it a text, or leave it out")
     given = _document(document)
     with reading(place) as log:
         known = deployment(log, name)
@@ -76,6 +79,8 @@ def command(
         }
         asked |= {"name": label} if label else {}
         answer = client.ask(place.state, "run", asked | ({"due": instant(due)} if due else {}))
+        if due:
+            _when.told(due)
         click.echo(answer["run"])
         if wait:
             sys.exit(wait_for(log, answer["run"], place))

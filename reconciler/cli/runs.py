@@ -15,6 +15,8 @@ from reconciler.model.state import State
 from reconciler.stores import Log, RunFilter
 
 PAGE = 500
+WIDE = 160
+"""Characters of a reason that the table shows: a flow may have raised a page."""
 KEYS = (
     "id name deployment state reason version source_commit generation attempt due created_at started_at finished_at "
     "parameters trigger tags waiting"
@@ -90,8 +92,13 @@ def _line(row: dict[str, Json], waits: Waits) -> tuple[object, ...]:
     then = f"{left}: {waiting['next']}" if left else waiting.get("next")
     return (
         row["id"], what, row["state"], row["version"], row["attempt"], when(row["due"]),
-        when(row["finished_at"]), shortly(waiting.get("reason") or row["reason"]), shortly(then or ""),
+        when(row["finished_at"]), _brief(shortly(waiting.get("reason") or row["reason"])), shortly(then or ""),
     )  # fmt: skip
+
+
+def _brief(reason: str) -> str:
+    """A reason as a column bears it; `show` has the whole."""
+    return reason if len(reason) <= WIDE else reason[: WIDE - 1] + "…"
 
 
 def _found(log: Log, where: RunFilter, limit: int) -> list[dict[str, Json]]:

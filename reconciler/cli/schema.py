@@ -4,7 +4,13 @@ import json
 
 import click
 
+from reconciler import plugins, steps
 from reconciler.core.schema import json_schema
+
+
+def text() -> str:
+    """The schema, with the inputs of every pull step."""
+    return json.dumps(json_schema({word: steps.schema(word) for word in plugins.words(steps)}), indent=2)
 
 
 @click.command()
@@ -13,4 +19,4 @@ def command() -> None:
 
     Save it beside your specs and name it in their first line: `# yaml-language-server: $schema=spec.schema.json`.
     """
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(text())

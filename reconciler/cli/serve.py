@@ -28,7 +28,7 @@ class _Lines(logging.Formatter):
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: specs).")
 @click.option("--prune-limit", metavar="SHARE", help="Share of deployments a revision may prune unasked (0.5).")
 @click.option("--on-rewind", type=click.Choice(["accept", "refuse"]), help="When the branch moves back or aside.")
-@click.option("--limit", metavar="N", help="Runs at once on this host.")
+@click.option("--limit", metavar="N", help="Runs at once on this host (default: 8 a processor).")
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> None:
@@ -49,4 +49,6 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     if once:
         daemon.stop_when_idle()
     daemon.run()
+    if not once:
+        logging.getLogger("reconciler").info("stopped; runs that are not over go on, and the next daemon takes them up")
     sys.exit(daemon.exit_code)

@@ -21,7 +21,7 @@ def command(obj: dict[str, Any], name: str, as_json: bool) -> None:
     JSON of a deployment: as `status --json`, and {file, line, created_at, updated_at, paused, suspended, tags, source,
      schedules: [{id, rule, accounted, next}], version_info, version_note, spec, problems}
     JSON of a run: as `runs --json`, and {since, until, next, cause, who, origin, made_for, spec, spec_commit,
-     pool, queue, retries, attempts, start_at, labels, variables (names), retried_by: [RUN], result,
+     pool, queue, retries, attempts, start_at, schedule, labels, variables (names), retried_by: [RUN], result,
      error: {type, message, traceback}, steps, exit, commit, tree, interpreter, flow_name, flow_version, git_present,
      timeline: [{id, name, kind, state, attempt, parent, began, seconds, message}], timeline_left_out};
      what is not known (yet, or purged) is null

@@ -15,6 +15,7 @@ import click
 from reconciler.cli import _clock, _past
 from reconciler.cli._log import deployment, reading
 from reconciler.cli._place import Place
+from reconciler.cli._print import when
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
@@ -44,13 +45,17 @@ class Window:
 @click.option("--timezone", help="The zone whose clock the schedule follows (default: UTC).")
 @click.option("--anchor-date", help="A moment that the interval meets (default: 2020-01-01T00:00 there).")
 @click.option("--day-or", type=bool, help="Day of month or day of week (true, default), or both at once (false).")
-@click.option("--from", "start", help="First moment, included (default: now); without an offset it is UTC.")
+@click.option(
+    "--from",
+    "start",
+    help="First moment, included (default: now; with --past: when it was created); without an offset it is UTC.",
+)
 @click.option("--to", "stop", help="Last moment, included.")
 @click.option(
     "--count", type=click.IntRange(1, _MOST), help=f"How many at most (default: {_COUNT}; with --to {_MOST})."
 )
 @click.option("--past", is_flag=True, help="Of a deployment: the last slots up to now (--to), and what became of each.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants; see below for --past.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of UTC instants; see above for --past.")
 @click.pass_obj
 def command(
     obj: dict[str, Any] | None,
@@ -111,6 +116,8 @@ def _past_of(
         click.echo(json.dumps(found, indent=2))
     else:
         _past.show(found)
+        if not found and span[0] is None:
+            click.echo(f"{name} is there since {when(instant(known.created_at))}: --from looks further back", err=True)
 
 
 def _applied(obj: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Json]]]:

@@ -1,6 +1,6 @@
 """Show every deployment: in sync with git, healthy, and how its last run went."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,15 +15,21 @@ from reconciler.cli._print import plain, print_json, say, table, when, word
 from reconciler.cli._tip import tip
 from reconciler.core import health
 from reconciler.daemon import client
+from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
-from reconciler.model.state import ACTIVE, Deployment, Observed, Run
+from reconciler.model.state import ACTIVE, Deployment, Observed, Run, State
+
+
+def one_of(words: Sequence[str]) -> str:
+    """The words, for people."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 @click.command("status")
 @click.option("--tag", "tags", multiple=True, help="Only with this tag; given again, with all of them.")
-@click.option("--health", "healths", multiple=True, metavar="WORD", help="Only Healthy, Degraded, Paused, …")
-@click.option("--sync", "syncs", multiple=True, metavar="WORD", help="Only Synced, OutOfSync or Unknown.")
+@click.option("--health", "healths", multiple=True, metavar="WORD", help=f"Only {one_of(health.HEALTH)}.")
+@click.option("--sync", "syncs", multiple=True, metavar="WORD", help=f"Only {one_of(health.SYNC)}.")
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only where the last run is in this state.")
 @click.option("--since", metavar="TIME", help="Only where the last run ended at or after; without an offset UTC.")
 @click.option("--until", metavar="TIME", help="Only where the last run ended before.")
@@ -97,7 +103,15 @@ def _line(row: dict[str, Json]) -> tuple[object, ...]:
     return row["deployment"], row["sync"], row["health"], last, version, row["generation"], due, row["reason"]
 
 
+KNOWN = {"health": health.HEALTH, "sync": health.SYNC, "state": ("none", *State)}
+
+
 def _filter(**only: Any) -> Callable[[Deployment, dict[str, Json]], bool]:
+    """Whether a deployment is asked for. Raises InvalidRequestError for a word that is none."""
+    for key, known in KNOWN.items():
+        unknown = [w for w in only[f"{key}s"] if w.lower() not in {k.lower() for k in known}]
+        if unknown:
+            raise InvalidRequestError(f"--{key}: there is no {unknown[0]!r}", hint=f"known: {', '.join(known)}")
     tags = set(only["tags"])
     words = {key: {w.lower() for w in only[f"{key}s"]} for key in ("health", "sync", "state")}
     since, until = _clock.given("--since", only["since"]), _clock.given("--until", only["until"])

@@ -26,6 +26,8 @@ class Assembly:
         self._told: set[str] = set()
         self._hiding: dict[str, frozenset[str]] = {}
         """Files whose work pools cannot be read, with what these may be called."""
+        self._unfit: set[str] = set()
+        """Files with job variables that some type of work pool refuses."""
 
     def put(self, path: str, read: FileRead | None) -> None:
         """Take a file as read now; None when it is gone."""
@@ -34,12 +36,15 @@ class Assembly:
             self._forget(path, entry)
         self._told.discard(path)
         self._hiding.pop(path, None)
+        self._unfit.discard(path)
         self._pools.pop(path, None)
         if read is None:
             return
         self.files[path] = read
         if read.pools:
             self._pools[path] = dict(read.pools)
+        if read.misfits:
+            self._unfit.add(path)
         if read.problems or read.notes:
             self._told.add(path)
         if read.hidden:
@@ -83,7 +88,18 @@ class Assembly:
         known = self.pools()
         for pool, queue in sorted(self._used):
             self._check_choice(found, pool, queue, known, disputed)
+        for path in sorted(self._unfit):
+            self._check_fit(found, path, known)
         return found
+
+    def _check_fit(self, found: dict[str, FileRead], path: str, known: Mapping[str, Json]) -> None:
+        """Refuse deployments whose job variables the work pool does not take that another file declares."""
+        read = self.files[path]
+        for entry in read.entries:
+            kind = known.get(entry.pool, {}).get("type")
+            for of, at, why in read.misfits.get(entry.name, ()):
+                if of == kind:
+                    self._refuse(found, path, entry.name, why, at)
 
     def _check_choice(
         self, found: dict[str, FileRead], pool: str, queue: str, known: Mapping[str, Json], disputed: Collection[str]

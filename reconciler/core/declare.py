@@ -5,7 +5,7 @@ run. A fault of spec or code is a located problem and breaks its own deployment 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -42,6 +42,10 @@ class Entry:
     queue_at: Place
 
 
+Misfit = tuple[str, Place, str]
+"""The type of a pool, and where and why it refuses a job variable."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileRead:
     """What one spec file says at a revision."""
@@ -55,6 +59,8 @@ class FileRead:
     pools_at: Mapping[str, Place] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     """The words of a file whose work pools cannot be read: what they may be called."""
+    misfits: Mapping[str, tuple[Misfit, ...]] = field(default_factory=dict)
+    """By deployment that names a work pool of another file: what of its job variables some type of pool refuses."""
     specs: Mapping[str, bytes] = field(default_factory=dict)
     """Effective specs as canonical JSON, by digest; kept only until they are in the store."""
 
@@ -75,6 +81,7 @@ class FileRead:
             "pools": dict(self.pools),
             "pools_at": dict(self.pools_at),
             "hidden": self.hidden,
+            "misfits": dict(self.misfits),
         }
 
 
@@ -91,6 +98,10 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
         data["pools"],
         {name: (line, column, key) for name, (line, column, key) in data["pools_at"].items()},
         tuple(data["hidden"]),
+        {
+            name: tuple((kind, (line, column, key), why) for kind, (line, column, key), why in found)
+            for name, found in data["misfits"].items()
+        },
     )
 
 
@@ -114,8 +125,15 @@ CodeOf = Callable[[Source], Code]
 """The code of a source at the commit it would run at."""
 
 
-def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check_pool: CheckPool) -> FileRead:
-    """What the file declares, with the code of each deployment read through `code_of`."""
+def declare(
+    found: SpecFile,
+    code_of: CodeOf,
+    ours: Callable[[str], bool],
+    *,
+    check_pool: CheckPool,
+    kinds: Collection[str],
+) -> FileRead:
+    """What the file declares, with the code of each deployment read through `code_of`; `kinds`: the types of pools."""
     problems, notes = list(found.problems), list(found.notes)
     pools = {}
     for name, given in found.pools.items():
@@ -126,12 +144,13 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
             pools[name] = pooled.canonical(given)
     entries: list[Entry] = []
     specs: dict[str, bytes] = {}
+    misfits: dict[str, tuple[Misfit, ...]] = {}
     for parsed in found.deployments:
         if parsed.spec is None:
             continue
         reading = _Reading(found, parsed, parsed.spec, code_of, ours)
         effective = reading.effective()
-        reading.check_variables(pools, check_pool)
+        unfit = reading.check_variables(pools, check_pool, kinds)
         reading.check_own_steps()
         reading.check_requirements()
         problems += reading.problems
@@ -145,8 +164,12 @@ def declare(found: SpecFile, code_of: CodeOf, ours: Callable[[str], bool], check
                 Entry(name, parsed.line, digest, reading.source, choice["name"], choice["work_queue_name"], *at)
             )
             specs[digest] = text
+            if unfit:
+                misfits[name] = unfit
     places = {name: _place(found, ("work_pools", name)) for name in pools}
-    return FileRead(found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, specs=specs)
+    return FileRead(
+        found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, misfits=misfits, specs=specs
+    )
 
 
 def _place(found: SpecFile, path: Path) -> Place:
@@ -222,15 +245,29 @@ class _Reading:
             "flow": _flow_part(facts),
         }
 
-    def check_variables(self, pools: Mapping[str, Json], check_pool: CheckPool) -> None:
-        """The job variables against the type of the pool, where this file or a built-in name tells it."""
+    def check_variables(
+        self, pools: Mapping[str, Json], check_pool: CheckPool, kinds: Collection[str]
+    ) -> tuple[Misfit, ...]:
+        """The job variables against the type of the pool, where this file or a built-in name tells it.
+
+        Of a pool that another file declares: what each type would refuse, for the whole to judge.
+        """
         choice = self._spec.work_pool
         name = choice.name or DEFAULT_POOL
+        if name not in pools and name not in kinds:
+            at = (*self._parsed.path, "work_pool", "job_variables")
+            return tuple(
+                (kind, _place(self._file, (*at, *fault.path)), fault.message)
+                for kind in (sorted(kinds) if choice.job_variables else ())
+                for fault in check_pool(kind, choice.job_variables)
+                if fault.path and not fault.note
+            )
         kind = pools[name]["type"] if name in pools else name
         for fault in check_pool(kind, choice.job_variables):
             if fault.path:
                 tell = self._note if fault.note else self._problem
                 tell(("work_pool", "job_variables", *fault.path), fault.message)
+        return ()
 
     def check_own_steps(self) -> None:
         """The steps that are functions in the repository: whether they are there and take what they are given."""

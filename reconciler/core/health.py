@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from reconciler.model.state import Deployment, Observed
 
 BAD = {"Failed", "TimedOut", "Crashed"}
+SYNC = ("Synced", "OutOfSync", "Unknown")
+HEALTH = ("Healthy", "Degraded", "Paused", "Suspended", "Invalid")
 
 
 @dataclass(frozen=True, slots=True)

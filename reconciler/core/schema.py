@@ -3,6 +3,7 @@
 Made from the models in model/spec; added here are the other forms YAML may take, which core/parse makes canonical.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.core._parse_keys import OLD
@@ -11,19 +12,13 @@ from reconciler.model.spec import SpecDocument
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEMPLATE: Final = {"type": "string", "pattern": r"\{\{.*\}\}"}
-_STEPS: Final = {
-    "git_clone": "Source from a git repository.",
-    "set_working_directory": "Where the next steps and the entrypoint start from.",
-    "run_shell_script": "A shell script.",
-    "pip_install_requirements": "What a requirements file lists.",
-}
 
 
-def json_schema() -> dict[str, Json]:
-    """JSON Schema 2020-12 of `specs/*.yaml` and `prefect.yaml`."""
+def json_schema(steps: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
+    """JSON Schema 2020-12 of `specs/*.yaml` and `prefect.yaml`; `steps` are the schemas of their inputs by word."""
     schema = SpecDocument.model_json_schema(by_alias=True)
     parts: dict[str, Any] = schema["$defs"]
-    parts["Step"] = _step()
+    parts["Step"] = _step(steps)
     parts["OldSchedule"] = {
         "anyOf": [{"$ref": "#/$defs/Schedule"}, {"type": "null"}],
         "deprecated": True,
@@ -90,6 +85,12 @@ def _nullable(part: Json) -> None:
             part["properties"][key] = _or(value, {"type": "null"})
 
 
+def _inputs(part: dict[str, Json], common: dict[str, Json]) -> dict[str, Json]:
+    """A step's inputs, each of which a template may stand for."""
+    own = {name: _or(value, _TEMPLATE) for name, value in part["properties"].items()}
+    return {**part, "type": ["object", "null"], "properties": {**own, **common}}
+
+
 def _or(value: Json, *others: Json) -> Json:
     """The value's schema or one of the others; what describes it stays outside."""
     outer = {key: value[key] for key in ("title", "description", "default") if key in value}
@@ -102,20 +103,17 @@ def _pools(value: Json) -> Json:
     return _or(value, {"type": "array", "items": named})
 
 
-def _step() -> dict[str, Json]:
-    """One key, the step's name, with its inputs below it."""
-    inputs = {
-        "type": ["object", "null"],
-        "properties": {
-            "id": {"type": "string", "description": "Names its outputs: `{{ id.field }}`."},
-            "requires": {"type": ["string", "array"], "description": "What to install first."},
-        },
+def _step(steps: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
+    """One key, the step's name, with its inputs below it; an unknown word is a step of the user's own."""
+    common = {
+        "id": {"type": "string", "description": "Names its outputs: `{{ id.field }}`."},
+        "requires": {"type": ["string", "array"], "description": "What to install first."},
     }
     return {
         "type": "object",
         "description": "A pull step: its name, with its inputs below it.",
-        "properties": {word: {**inputs, "description": text} for word, text in _STEPS.items()},
-        "additionalProperties": inputs,
+        "properties": {word: _inputs(part, common) for word, part in steps.items()},
+        "additionalProperties": {"type": ["object", "null"], "properties": common},
         "minProperties": 1,
         "maxProperties": 1,
     }

@@ -67,6 +67,10 @@ def _late(_observed: Observed, _run: Run, _now: datetime) -> str:
 
 
 def _awaiting_slot(observed: Observed, run: Run, _now: datetime) -> str:
+    if run.reason.endswith("is paused in git"):
+        return "it starts once git no longer pauses that, and a slot is free"
+    if "is no longer declared" in run.reason:
+        return "it starts once that is declared again, and a slot is free"
     held = _held_by(observed, run)
     return f"it starts when that slot is free{f': held by {held}' if held else ''}"
 

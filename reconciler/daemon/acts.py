@@ -11,6 +11,7 @@ from reconciler.core.script import TRIGGER
 from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.supervise import Supervisor
+from reconciler.daemon.words import misfits
 from reconciler.model.events import Event
 from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
 
@@ -72,12 +73,26 @@ class Acts:
     def _launch(self, run: Run, observed: Observed) -> None:
         base = job_variables.defaults(observed.pools.get(run.pool) or {})
         if not all(map(self._payloads.has, (run.spec, run.parameters, run.variables))):
-            gone = {"fact": "failed", "message": "what it was created with was purged", "retry": False}
-            self._post(Report(run.id, run.attempt, (), gone, None, dead=True))
+            self._fail(run, "what it was created with was purged")
             return
-        value = self._payloads.value
-        what = Launch(self._payloads.spec(run.spec), value(run.parameters), _keeper(run), base, value(run.variables))
+        spec, value = self._payloads.spec(run.spec), self._payloads.value
+        own = (spec.get("work_pool") or {}).get("job_variables") or {}
+        whole = job_variables.merge(base, own, value(run.variables))
+        # A spec is checked with the pool that it met then; pools and their defaults change apart from it.
+        if (
+            run.state is State.PENDING
+            and whole
+            and (faults := misfits(str(run.detail.get("pool_type") or run.pool), whole))
+        ):
+            self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
+            return
+        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables))
         self._supervisor.launch(run, what)
+
+    def _fail(self, run: Run, why: str) -> None:
+        """End an attempt that cannot be started, and that no retry would help."""
+        final = {"fact": "failed", "message": why, "retry": False}
+        self._post(Report(run.id, run.attempt, (), final, None, dead=True))
 
 
 def _keeper(run: Run) -> str:

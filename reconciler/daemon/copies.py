@@ -95,9 +95,12 @@ class Copies:
             try:
                 data = parcel.wrap(repo, wanted.commit, wanted.directories)
                 name = hashlib.sha256(data).hexdigest()
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 whole.put(self._folder, name, data)
-            except (ReconcilerError, ValueError, OSError):
-                name = None  # too large, or not to be written: laying it out says why
+            except (ReconcilerError, ValueError):
+                name = None  # too large: a folder is prepared
+            except OSError:
+                return None  # not to be written, now; laying the source out says why
         self._parcels[wanted] = name
         if len(self._parcels) > PARCELS:
             oldest = self._parcels.pop(next(iter(self._parcels)))

@@ -45,7 +45,7 @@ def tags(args: Mapping[str, Any]) -> tuple[str, ...]:
     """Texts; none when absent."""
     value = args.get("tags") or []
     if not isinstance(value, list) or len(value) > MOST or not all(isinstance(t, str) and t for t in value):
-        raise InvalidRequestError(f"tags are at most {MOST} texts")
+        raise InvalidRequestError(f"tags are at most {MOST} texts, none of them empty")
     return tuple(value)
 
 
@@ -74,7 +74,9 @@ def not_past(due: datetime | None, now: datetime) -> None:
     if due is not None and due < now - LATE:
         raise InvalidRequestError(f"{due:%Y-%m-%d %H:%M:%S}Z has passed", hint="leave it out to run now")
     if due is not None and due > now + AHEAD:
-        raise InvalidRequestError(f"{due:%Y-%m-%d}Z is more than {AHEAD.days} days ahead")
+        raise InvalidRequestError(
+            f"{due:%Y-%m-%d %H:%M:%S}Z is more than {AHEAD.days} days ahead", hint="give a nearer moment"
+        )
 
 
 def _printable(value: Any) -> bool:

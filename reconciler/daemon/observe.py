@@ -197,7 +197,7 @@ class Observer:
 
     def _declare(self, data: bytes, path: str, code: Callable[[Source], Code]) -> FileRead:
         found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
-        return declare(found, code, self._ours, self._words.check_pool)
+        return declare(found, code, self._ours, check_pool=self._words.check_pool, kinds=self._words.pools)
 
     def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:

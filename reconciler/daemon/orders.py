@@ -132,7 +132,7 @@ class Orders:
 
     def write(self, folder: Path, order: Mapping[str, Json]) -> None:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         whole.put(folder, ORDER, json.dumps(order).encode())
 

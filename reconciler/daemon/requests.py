@@ -13,6 +13,7 @@ from reconciler.core.arguments import merge
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
+from reconciler.daemon.words import misfits
 from reconciler.model.errors import ConflictError, InvalidRequestError
 from reconciler.model.events import Fact
 from reconciler.model.plan import Json
@@ -118,9 +119,8 @@ def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], ow
     declared = observed.pools.get(pool) or {"type": pool}
     kind, base = declared["type"], job_variables.defaults(declared)
     whole = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {}, own)
-    keeper = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
-    faults = [f"{'.'.join(map(str, path))}: {message}" for path, message in pools.check(keeper, whole)]
-    if faults:
+    if faults := misfits(kind, whole):
+        keeper = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
         known = ", ".join(keeper.Variables.model_fields)
         raise InvalidRequestError("; ".join(faults), hint=f"job variables of a pool of type {kind}: {known}")
 

@@ -14,6 +14,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from reconciler.daemon.asked import Stay
@@ -138,10 +139,15 @@ def _peer(connection: socket.socket) -> tuple[str, int]:
     pid, uid, _gid = struct.unpack("3i", data)
     if uid not in {os.geteuid(), 0}:
         raise AccessError(f"uid {uid} may not ask this daemon, which runs as uid {os.geteuid()}")
+    return _name(uid), pid
+
+
+@cache
+def _name(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name, pid
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid {uid}", pid
+        return f"uid {uid}"
 
 
 def told(error: ReconcilerError) -> dict[str, Json]:

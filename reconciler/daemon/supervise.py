@@ -306,6 +306,12 @@ class Supervisor:
         if moved or status is not None or dead:
             watched.told = status is not None or dead
             final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
+            if dead and not watched.facts and watched.pool.never_began(watched.folder):
+                final = {
+                    "fact": "failed",
+                    "message": "it never began: what was to start it is gone",
+                    "unlaunched": True,
+                }
             self._post(Report(run, watched.attempt, tuple(watched.facts), final, status, dead))
         if poll and not watched.told:
             self._enforce(watched, now)

@@ -24,6 +24,13 @@ def words() -> Words:
     return Words(steps.check, _check_schedule, _check_pool, frozenset(plugins.words(pools)))
 
 
+def misfits(kind: str, variables: Mapping[str, Json]) -> list[str]:
+    """What is wrong with job variables for a pool of this type; values are never repeated."""
+    return [
+        f"{'.'.join(map(str, path))}: {said}" for path, said, note in _check_pool(kind, variables) if path and not note
+    ]
+
+
 def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
     """Faults of a pool's type (an empty path) or of job variables for it; those without effect are notes."""
     try:

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import signal
+import threading
 from collections.abc import Awaitable
 from types import FrameType
 from typing import Any, NoReturn
@@ -44,7 +45,11 @@ def _await(coroutine: Awaitable[Any], limit: float | None) -> Any:
 
 
 def end_on_termination() -> None:
-    """Make SIGTERM raise Terminated in this process; processes it forks die of the signal as usual."""
+    """Make SIGTERM raise Terminated in this process; processes it forks die of the signal as usual.
+
+    At once, not by a handler of Python's: one that is about to wait for a lock would hear of the signal when it has it.
+    So `multiprocessing` ends its pools, whose workers wait for each other.
+    """
     mine = os.getpid()
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
@@ -52,7 +57,22 @@ def end_on_termination() -> None:
             die_of_termination()
         raise Terminated
 
+    def as_usual() -> None:
+        if signal.getsignal(signal.SIGTERM) is terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        unblock()
+
+    # Held back around a fork: what comes to the child before it is as usual would be heard by nobody.
+    masks = threading.local()
+
+    def block() -> None:
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
     signal.signal(signal.SIGTERM, terminate)
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=as_usual)
 
 
 def die_of_termination() -> NoReturn:

@@ -53,19 +53,21 @@ def load(entrypoint: str, base: Path) -> Loaded:
     found = getattr(module, function)
     if not callable(found) or inspect.isclass(found):
         raise EntrypointError(f"{entrypoint}: {function!r} is a {_kind(found)}, not a function")
-    return Loaded(found, getattr(found, "name", None) or function.replace("_", "-"), _version(found, module.__file__))
+    return Loaded(found, getattr(found, "name", None) or function.replace("_", "-"), _version(found, module))
 
 
 def _kind(found: Any) -> str:
     return "class" if inspect.isclass(found) else type(found).__name__
 
 
-def _version(found: Any, file: str | None) -> str | None:
+def _version(found: Any, module: Any) -> str | None:
     own = getattr(found, "version", None)
     if isinstance(own, str) and own:
         return own
+    if read := getattr(module.__spec__.loader, "digest", None):
+        return str(read)[:_VERSION_DIGITS]
     try:
-        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:_VERSION_DIGITS]
+        return hashlib.sha256(Path(module.__file__ or "").read_bytes()).hexdigest()[:_VERSION_DIGITS]
     except OSError:
         return None
 
@@ -116,10 +118,15 @@ def _import(name: str, spec: ModuleSpec) -> Any:
 class _Source(SourceFileLoader):
     """Loads what lies in a working copy: compiled once, by one process, so no bytecode is looked for or left behind."""
 
+    digest = ""
+    """sha256 of the source that was loaded, in hex."""
+
     def get_code(self, fullname: str) -> Any:
         """The code of a module, from its source."""
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        source = self.get_data(path)
+        self.digest = hashlib.sha256(source).hexdigest()
+        return self.source_to_code(source, path)
 
 
 def without_bytecode(root: Path) -> None:

@@ -16,6 +16,7 @@ from reconciler.engine import deadline
 from reconciler.engine.context import FlowRun, Frame, required
 from reconciler.engine.journal import JOURNAL, read
 from reconciler.engine.late import Suspended
+from reconciler.engine.marker import read_exit
 
 RESUME = "resume"
 LONGEST = 366 * 86_400.0
@@ -132,6 +133,10 @@ def not_counted(run_dir: Path) -> int:
 
 
 def _was_suspended(folder: Path, attempt: int) -> bool:
+    """Whether it said so and then ended as it should: one that was killed on its way out is a crash to the daemon."""
+    status = read_exit(folder)
+    if status is not None and status["code"] != 0:
+        return False
     offset = 0
     while (found := read(folder / JOURNAL, offset, attempt)).offset > offset:
         offset = found.offset

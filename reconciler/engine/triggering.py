@@ -104,7 +104,7 @@ def run_deployment(  # noqa: PLR0913 - the signature that callers know from Pref
     if flow_run_name:
         asked["name"] = flow_run_name
     if job_variables:
-        asked["job_variables"] = dict(job_variables)
+        asked["variables"] = dict(job_variables)
     return _wait(root, _asked(root, asked)["run"], timeout)
 
 

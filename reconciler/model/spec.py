@@ -101,10 +101,20 @@ class Schedule(Words):
     parameters: Data = Field(default_factory=dict, description="Over the deployment's parameters, key by key.")
     slug: Name | None = Field(default=None, description="Its identity: keeps its place when the rule changes.")
     replaces: Name | None = Field(default=None, description="The slug it had before.")
-    max_scheduled_runs: int | None = Field(default=None, gt=0, description="At most so many runs ahead.")
-    catchup: Literal["none", "latest", "all"] = Field(default="none", description="What becomes of missed slots.")
-    catchup_window: Duration | None = Field(default=None, description="How old a missed slot may be; 1 day.")
-    jitter: Duration | None = Field(default=None, description="The most by which runs are spread.")
+    max_scheduled_runs: int | None = Field(
+        default=None, gt=0, description="Read, without effect yet: a run is created when it is due."
+    )
+    catchup: Literal["none", "latest", "all"] = Field(
+        default="none",
+        description="What becomes of slots older than a minute: missed (none), the newest runs, or all run.",
+    )
+    catchup_window: Duration | None = Field(
+        default=None, description="How old a slot that is caught up may be; 1 day unless given."
+    )
+    jitter: Duration | None = Field(
+        default=None,
+        description="The most by which its runs start after their due; fixed for each deployment.",
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -124,9 +134,9 @@ class ConcurrencyLimit(Words):
 
     limit: int = Field(gt=0, le=1_000_000, description="Active runs at once.")
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
-        default=None, description="ENQUEUE by default."
+        default=None, description="ENQUEUE (it waits) by default; CANCEL_NEW: it goes; CANCEL_RUNNING: the oldest goes."
     )
-    grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Lease of a slot.")
+    grace_period_seconds: int | None = Field(default=None, ge=60, le=86_400, description="Read, without effect yet.")
 
 
 class WorkPoolChoice(Words):
@@ -247,7 +257,7 @@ class DeploymentSpec(Words):
     schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(default=(), description="When it runs.")
     concurrency_limit: ConcurrencyLimit | None = Field(default=None, description="Runs active at once.")
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] | None = Field(
-        default=None, description="What a run does that finds the limit reached: ENQUEUE unless given."
+        default=None, description="What a run does that finds the limit reached; ENQUEUE, to wait, unless given."
     )
     parameters: Data = Field(default_factory=dict, description="Defaults of the flow's parameters.")
     parameter_openapi_schema: Data | None = Field(default=None, description="Instead of the flow's signature.")
@@ -257,9 +267,11 @@ class DeploymentSpec(Words):
         default=None, description="How the source arrives; this repository at the recorded commit unless given."
     )
     triggers: Annotated[tuple[Trigger, ...], Field(strict=False)] = Field(
-        default=(), description="Events that run it, beside its schedules."
+        default=(), description="Read, without effect yet: events that run it, beside its schedules."
     )
-    sla: Annotated[tuple[Sla, ...], Field(strict=False)] = Field(default=(), description="Promises about its runs.")
+    sla: Annotated[tuple[Sla, ...], Field(strict=False)] = Field(
+        default=(), description="Read, without effect yet: promises about its runs."
+    )
 
     @property
     def limit(self) -> int | None:
@@ -278,21 +290,25 @@ class WorkQueue(Words):
 
     name: Name
     description: str | None = None
-    priority: int = Field(default=1, ge=1, le=1_000_000, description="1 goes first.")
-    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000)
-    paused: bool = False
+    priority: int = Field(default=1, ge=1, le=1_000_000, description="1 goes first, before any of a higher number.")
+    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000, description="Runs of the queue at once.")
+    paused: bool = Field(default=False, description="Its runs wait.")
 
 
 class WorkPool(Words):
     """A place for runs, declared in git."""
 
-    type: Text = Field(default="process", description="The name of a file in pools/.")
+    type: Text = Field(default="process", description="`process`, or `inline`: the same, with nothing kept warm.")
     description: str | None = None
-    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000)
-    paused: bool = False
-    queues: Annotated[tuple[WorkQueue, ...], Field(strict=False)] = ()
+    concurrency_limit: int | None = Field(default=None, gt=0, le=1_000_000, description="Runs of the pool at once.")
+    paused: bool = Field(default=False, description="Its runs wait.")
+    queues: Annotated[tuple[WorkQueue, ...], Field(strict=False)] = Field(
+        default=(), description="Lanes with a priority; `default` is always there, after all others unless declared."
+    )
     job_variables: Data = Field(default_factory=dict, description="Defaults of the deployments' job_variables.")
-    base_job_template: Data | None = None
+    base_job_template: Data | None = Field(
+        default=None, description="Accepted; the defaults of its `variables` count as job_variables."
+    )
 
 
 class Automation(Words):
@@ -325,4 +341,6 @@ class SpecDocument(Words):
     )
     deployments: Annotated[tuple[DeploymentSpec, ...], Field(strict=False)] = ()
     work_pools: dict[Name, WorkPool] = Field(default_factory=dict, description="Work pools by name.")
-    automations: Annotated[tuple[Automation, ...], Field(strict=False)] = ()
+    automations: Annotated[tuple[Automation, ...], Field(strict=False)] = Field(
+        default=(), description="Read, without effect yet."
+    )

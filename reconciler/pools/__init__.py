@@ -39,6 +39,10 @@ class Pool(ABC):
     def exit_status(self, run_dir: Path) -> Mapping[str, int | None] | None:
         """`{"code", "signal"}` of an attempt that ended; None while it lives, and when nobody saw it end."""
 
+    def never_began(self, run_dir: Path) -> bool:  # noqa: ARG002 - what a pool that cannot know answers
+        """Whether a dead attempt is known to never have begun: it may be launched again as if it had not been."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Let go: attempts that run go on, and their ends are still recorded."""
@@ -53,8 +57,16 @@ def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[
         for problem in error.errors(include_url=False, include_context=False):
             if problem["type"] != "extra_forbidden":
                 if not (isinstance(problem["input"], str) and "{{" in problem["input"]):
-                    yield problem["loc"], problem["msg"].replace("Input should be", "expected")
+                    yield problem["loc"], _said(problem["msg"])
                 continue
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; this pool takes {', '.join(known)}"
             yield problem["loc"], f"unknown job variable{hint}"
+
+
+def _said(message: str) -> str:
+    """What the model says, in the words of a spec."""
+    words = {"a valid string": "text: write it in quotes", "a valid dictionary": "names and values: {NAME: VALUE}"}
+    for theirs, ours in words.items():
+        message = message.replace(theirs, ours)
+    return message.replace("Input should be", "expected")

@@ -66,6 +66,10 @@ class LocalPool(Pool):
             who = marker.owner(run_dir)
         return who is not None and (marker.alive(who) or marker.locked(run_dir))
 
+    def never_began(self, run_dir: Path) -> bool:
+        """Whether the attempt was buried before a process won it."""
+        return marker.owner(run_dir) == marker.NOBODY
+
     def exit_status(self, run_dir: Path) -> dict[str, int | None] | None:
         """What the template recorded; nothing is believed while the process runs, whoever wrote it."""
         status = marker.read_exit(run_dir)

@@ -40,6 +40,10 @@ class ScriptKeeper(LocalPool):
             self._callers.pop(run_dir, None)
         return found
 
+    def never_began(self, run_dir: Path) -> bool:  # noqa: ARG002 - the promise of every pool
+        """Nobody can begin a call again but who called."""
+        return False
+
     def exit_status(self, run_dir: Path) -> dict[str, int | None] | None:
         """Empty once the call is over: the process has not ended, so it has no status."""
         return {} if marker.read_exit(run_dir) is not None else None

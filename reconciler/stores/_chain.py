@@ -19,6 +19,7 @@ Raws = Iterable[tuple[str, bytes]]
 """Stored rows: key and canonical JSON."""
 
 _parse = json.JSONDecoder().decode
+_AT_ONCE = 256
 
 
 class Entry(NamedTuple):
@@ -43,6 +44,12 @@ class Entry(NamedTuple):
 def load(raw: bytes) -> Json:
     """The inverse of `canonical`. Raises TypeError or ValueError for anything else."""
     return _parse(bytes.decode(raw, "utf-8", "surrogatepass"))
+
+
+def loads(raws: Sequence[bytes]) -> Iterator[Json]:
+    """Of many: parsed some at a time, which is quicker, and rows that are alike then share the text of their keys."""
+    for start in range(0, len(raws), _AT_ONCE):
+        yield from load(b"[%s]" % b",".join(raws[start : start + _AT_ONCE]))
 
 
 def link(previous: str, body: tuple[int, int, str, str, str, str | None], data: bytes) -> str:

@@ -17,7 +17,8 @@ def deployment(name: str, raw: bytes | None) -> dict[str, Json]:
 def run(beginning: str, found: Sequence[tuple[str, bytes]]) -> dict[str, Json]:
     """The row of the one run meant among those whose id begins so. Raises NotFoundError, ConflictError."""
     if not found or not beginning:
-        raise NotFoundError(f"no run {beginning!r}", hint="`reconciler runs` lists them")
+        of = f" {beginning}" if "/" in beginning else ""
+        raise NotFoundError(f"there is no run {beginning!r}", hint=f"`reconciler runs{of}` lists them")
     exact = [raw for each, raw in found if each == beginning]
     if len(found) > 1 and not exact:
         several = ", ".join(each for each, _ in found[:3])

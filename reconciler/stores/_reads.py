@@ -13,7 +13,7 @@ from reconciler.model.events import Event
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.stores import EVERY_RUN, Fold, Log, Payload, Rows, RunFilter, Stored, Verified, _choose, _marks
-from reconciler.stores._chain import GENESIS, Entry, Findings, load
+from reconciler.stores._chain import GENESIS, Entry, Findings, load, loads
 from reconciler.stores._errors import explained
 
 ENTRY = "SELECT seq, version, type, subject, at, revision, data, hash FROM events"
@@ -79,8 +79,7 @@ class SqlLog(Log):
         return [entry.event() for entry in found[: max(0, limit)]]
 
     def deployments(self) -> Iterator[dict[str, Json]]:
-        rows = self._all("SELECT row FROM deployments ORDER BY name")
-        return (load(raw) for (raw,) in rows)
+        return loads([raw for (raw,) in self._all("SELECT row FROM deployments ORDER BY name")])
 
     def deployment(self, name: str) -> dict[str, Json]:
         found = self._one("SELECT row FROM deployments WHERE name = ?", (name,))

@@ -168,6 +168,7 @@ def test_a_suspended_run_gives_its_slot_back_and_starts_anew_when_resumed(here, 
     until(lambda: not (state_root(here.repo) / "runs" / run / "1/work").exists())
     restart(here)
     assert command(path, "resume", run, "--reason", "monday").returncode == 0
+    assert "resumed by" in command(path, "explain", run).stdout
     done = ended(path, run)
     assert (done["state"], done["result"], done["attempt"], done["attempts"]) == ("Completed", 2, 2, 2)
     assert "Suspended AwaitingConcurrencySlot Pending Retrying Completed" in " ".join(states(path, run))
@@ -328,7 +329,7 @@ def test_the_same_key_twice_gives_the_first_run_whatever_else_is_asked(path):
         (["run", "reports/a", "--label", "x"], "--label: 'x' is not of the form"),
         (["run", "reports/a", "--job-variable", "s3cret"], "not of the form name=value"),
         (["run", "reports/a", "--job-variable", "evn={}"], "evn: unknown job variable; did you mean 'env'?"),
-        (["run", "reports/a", "--job-variable", "env=s3cret"], "env: expected a valid dictionary"),
+        (["run", "reports/a", "--job-variable", "env=s3cret"], "env: expected names and values"),
         (["retry", "nope"], "there is no run 'nope'"),
         (["resume", "nope"], "there is no run 'nope'"),
         (["suspend", "nope", "--reason", "x"], "no deployment"),

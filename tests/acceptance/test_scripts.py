@@ -106,6 +106,7 @@ def test_a_call_in_a_script_is_a_run_without_a_deployment(repo: Repo):
     before = len(ask(repo.path, "runs"))
     assert said(repo, "outer(1)") == 2
     run = newest(repo, "Completed")
+    assert "stays in that script's terminal" in command(repo.path, "logs", run["id"]).stderr
     assert (run["deployment"], run["flow_name"], run["version"], run["result"]) == ("", "outer", "none", 2)
     assert run["parameters"] == {"x": 1, "mode": ""}
     assert (run["source_commit"], run["commit"], run["exit"]) == (None, None, None)
@@ -165,6 +166,10 @@ def test_run_deployment_waits_times_out_and_is_idempotent(repo: Repo, tmp_path: 
     for row in ask(repo.path, "runs"):
         if row["state"] in {"Pending", "Running"}:
             command(repo.path, "cancel", row["id"])
+    marked = "run_deployment('told/main', job_variables={'env': {'MARK': 'by the caller'}}, timeout=20).result()"
+    assert said(repo, marked) == "by the caller"
+    with script(repo, "run_deployment('told/main', job_variables={'evn': {}})") as child:
+        assert "unknown job variable; did you mean 'env'?" in child.communicate(timeout=20)[1]
     with script(repo, "run_deployment('told/mian')") as child:
         assert "did you mean 'told/main'?" in child.communicate(timeout=20)[1]
 

@@ -73,16 +73,24 @@ def test_a_pool_lets_in_by_priority_and_follows_git(tmp_path):
         old, new = start(repo, "hold/one"), start(repo, "hold/one")
         assert ended(repo.path, old)["reason"] == f"CANCEL_RUNNING: run {new} replaces it"
         in_state(repo.path, new, "Running")
-        daemon.applied(written(repo, *listed, work_pools=pool(concurrency_limit=2, job_variables=env)))
+        # Of a template's defaults only the launch knows what they come to.
+        odd = {"odd": {"base_job_template": {"variables": {"properties": {"env": {"default": {"OWN": 1}}}}}}}
+        unfit = {"name": "odd", "entrypoint": "f.py:hold", "work_pool": {"name": "odd"}}
+        pools = pool(concurrency_limit=2, job_variables=env) | odd
+        daemon.applied(written(repo, *listed, unfit, work_pools=pools))
+        failed = ended(repo.path, start(repo, "hold/odd"))
+        assert (failed["state"], failed["reason"]) == (
+            "Failed", "its job variables do not fit work pool odd: env.OWN: expected text: write it in quotes"
+        )  # fmt: skip
         in_state(repo.path, high, "Running")
         until(lambda: output(repo.path, high) == "hello mine\n")
-        daemon.applied(written(repo, listed[2]))
+        daemon.applied(written(repo, listed[2], unfit, work_pools=odd))
         # Both deployments are pruned: who waited is cancelled, who ran goes on though its pool is gone.
         assert ended(repo.path, low)["reason"] == "the deployment was pruned"
         go.touch()
         assert {ended(repo.path, run)["state"] for run in (first, high, new)} == {"Completed"}
     types = [e["type"] for e in events(repo.path) if e["type"].startswith("Pool")]
-    assert sorted(types) == ["PoolCreated", "PoolPruned", "PoolUpdated"]
+    assert sorted(types) == ["PoolCreated", "PoolCreated", "PoolPruned", "PoolUpdated"]
 
 
 def test_retention_lets_go_of_what_is_old_and_of_nothing_that_lives(tmp_path):

@@ -209,6 +209,9 @@ def test_the_same_key_gives_the_same_run(path):
         (["run", "hello/main", "--params", "{"], 2, "--params: not JSON"),
         (["runs", "nope/nope"], 1, "no deployment 'nope/nope'"),
         (["runs", "--state", "Lost"], 2, "there is no state 'Lost'"),
+        (["status", "--health", "Fine"], 2, "--health: there is no 'Fine'"),
+        (["status", "--state", "Lost"], 2, "--state: there is no 'Lost'"),
+        (["logs", "hello/main"], 1, "`reconciler runs hello/main` lists them"),
         (["runs", "--since", "soon"], 2, "--since: 'soon' is no moment"),
         (["show", "nope"], 1, "no run 'nope'"),
         (["history", "a/b"], 1, "no deployment 'a/b'"),
@@ -228,6 +231,12 @@ def test_what_is_refused_is_one_clear_message(path, words, code, says):
     told = str(done.exception) if isinstance(done.exception, ReconcilerError) else done.stderr
     assert (getattr(done.exception, "exit_code", done.exit_code), done.stdout) == (code, "")
     assert says in told
+
+
+def test_a_past_before_the_deployment_was_there_says_how_to_look_further_back(path):
+    done = inside(path, "slots", "hello/main", "--past", "--to", "2001-01-01")
+    assert (done.exit_code, done.stdout) == (0, "no slots there\n")
+    assert re.fullmatch(r"hello/main is there since .*Z: --from looks further back\n", done.stderr)
 
 
 def test_an_error_is_printed_without_a_traceback(path):

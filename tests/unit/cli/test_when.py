@@ -1,11 +1,12 @@
 """When a run is to start: moments and durations as people write them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.cli._print import ahead, shortly
-from reconciler.cli._when import duration, moment, start
+from reconciler.cli._when import duration, moment, start, told
 from reconciler.model.errors import InvalidRequestError
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -40,6 +41,21 @@ def test_a_moment_without_a_zone_is_local():
     assert moment("2026-03-09T09:00") == datetime(2026, 3, 9, 9, 0).astimezone(UTC)
 
 
+@pytest.mark.parametrize(
+    ("local", "expected"),
+    [("2027-03-14T02:30", "2027-03-14T07:30Z"), ("2027-11-07T01:30", "2027-11-07T05:30Z")],
+)
+def test_a_local_time_that_is_skipped_or_comes_twice(local, expected, monkeypatch):
+    """As in schedules: shifted forward by the gap; the first of two."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert moment(local) == datetime.fromisoformat(expected)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize("text", ["", "soon", "25:00", "2026-13-01", "0001-01-01T00:00+23:00"])
 def test_what_is_no_moment(text):
     with pytest.raises(InvalidRequestError, match="--at"):
@@ -49,7 +65,8 @@ def test_what_is_no_moment(text):
 def test_one_of_both(capsys):
     assert start(None, None, NOW) is None
     assert start(None, "90s", NOW) == NOW + timedelta(seconds=90)
-    assert "(2026-11-22 09:01:30Z)" in capsys.readouterr().err
+    told(NOW)
+    assert "(2026-11-22 09:00:00Z)" in capsys.readouterr().err
     with pytest.raises(InvalidRequestError, match="exclude"):
         start("2026-01-01", "5m", NOW)
 

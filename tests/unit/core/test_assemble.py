@@ -1,11 +1,13 @@
 """All spec files together, kept file by file."""
 
+import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from reconciler.core.assemble import Assembly
-from reconciler.core.declare import Entry, FileRead
+from reconciler.core.declare import Entry, FileRead, read_of
 from reconciler.model.plan import Problem, Source, SourceKind
 
 POOLS = frozenset({"process"})
@@ -109,6 +111,18 @@ def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, 
     assert found["kept"]["a"] == ([] if suffers else ["f/x"])
     assert found["broken"] == ({"a", "b"} if suffers else {"b"})
     assert ["unless b does, which is broken" in n.message for n in found["notes"]] == [True] * (not suffers)
+
+
+@pytest.mark.parametrize(("kind", "suffers"), [("process", True), ("inline", False)])
+def test_job_variables_are_held_against_the_pool_that_another_file_declares(kind: str, suffers: bool):
+    at = (9, 40, "deployments[0].work_pool.job_variables.evn")
+    unfit = replace(read("a", "f/x", pool="big"), misfits={"f/x": (("process", at, "did you mean 'env'?"),)})
+    pool = replace(read("b"), pools={"big": {"type": kind, "work_queues": {}}})
+    again = read_of("a", json.loads(json.dumps(unfit.json())))
+    assert again == unfit
+    found = said(of(again, pool))
+    assert found["kept"]["a"] == ([] if suffers else ["f/x"])
+    assert [(p.file, p.line, p.message) for p in found["problems"]] == [("a", 9, "did you mean 'env'?")] * suffers
 
 
 def test_a_pool_declared_differently_is_not_in_force_and_told_in_both_files():

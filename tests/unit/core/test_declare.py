@@ -32,7 +32,7 @@ def declared(text: str, *, files=FILES, absent: str = ""):
             else Code(None, absent or "elsewhere")
         )
 
-    return declare(found, code_of, lambda url: url == ".", lambda _kind, _variables: ())
+    return declare(found, code_of, lambda url: url == ".", check_pool=lambda _kind, _variables: (), kinds=("process",))
 
 
 def one(entry: str = "f.py:main", more: str = "", **kwargs):

@@ -542,7 +542,7 @@ def test_values_are_never_echoed_at_length():
 
 
 def test_the_schema_and_the_reader_know_the_same_keys():
-    parts = json_schema()["$defs"]
+    parts = json_schema({})["$defs"]
     for where, part in (("deployment", "DeploymentSpec"), ("schedule", "Schedule")):
         assert set(_parse_keys.OLD[where]) | set(_parse_keys.NO_EFFECT[where]) <= set(parts[part]["properties"])
 

@@ -4,11 +4,12 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from reconciler import plugins, steps
 from reconciler.cli.schema import command
 from reconciler.core.document import load
 from reconciler.core.schema import json_schema
 
-SCHEMA = json_schema()
+SCHEMA = json_schema({word: steps.schema(word) for word in plugins.words(steps)})
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -47,6 +48,7 @@ def test_it_is_a_schema_with_descriptions_and_no_open_ends():
         "pull: null",
         "pull: []",
         "pull: {git_clone: {repository: .}}",
+        "pull: [{git_clone: {id: c, repository: ., include_submodules: '{{ deep }}'}}, {ours.steps.fetch: {table: t}}]",
         "pull: [{prefect.deployments.steps.git_clone: null}]",
         "triggers: [{match_related: {a: b}, expect: x}]",
         "triggers: {triggers: [{type: event}], require: any}",
@@ -67,6 +69,8 @@ def test_every_form_fits(text):
         "schedules: [{crn: x}]",
         "paused: 1",
         "pull: [{a: {}, b: {}}]",
+        "pull: [{git_clone: {repository: ., include_submodule: true}}]",
+        "pull: [{run_shell_script: {id: x}}]",
         "work_pool: process",
         "labels: {a: []}",
     ],

@@ -10,12 +10,16 @@ S = State
 T = "2026-11-22T09:00:{:02}.000000Z".format
 HELD = a_run(8, state=S.RUNNING)
 FULL = "deployment etl/nightly is full (1 of 1)"
+PAUSED = "work queue hi of big is paused in git"
+GONE = "work pool big is no longer declared in git: declare it again, or cancel the run"
 CASES = {
     "scheduled": ({"state": S.SCHEDULED, "due": later(9)}, T(9), f"due at {T(9)}", f"starts at {T(9)}"),
     "put off": ({"state": S.SCHEDULED, "start_at": later(5)}, T(5), f"put off to {T(5)}", f"starts at {T(5)}"),
     "due now": ({"state": S.SCHEDULED}, T(0), "it is due", "as soon as a slot is free"),
     "late": ({"state": S.LATE, "reason": "no"}, None, "no", "as soon as a slot is free"),
     "for a slot": ({"state": S.AWAITING_CONCURRENCY_SLOT, "reason": FULL}, None, FULL, f"held by run {HELD.id}"),
+    "for a paused queue": ({"state": S.AWAITING_CONCURRENCY_SLOT, "reason": PAUSED}, None, PAUSED, "no longer pauses"),
+    "for a pool that is gone": ({"state": S.AWAITING_CONCURRENCY_SLOT, "reason": GONE}, None, GONE, "declared again"),
     "for a retry": ({"state": S.AWAITING_RETRY, "until": later(7)}, T(7), "go on", f"attempt 2 starts at {T(7)}"),
     "pending": ({"state": S.PENDING, "reason": "a slot is free"}, None, "a slot is free", "starts attempt 1"),
     "paused": ({"state": S.PAUSED, "reason": "look", "until": later(7), "detail": {"pauses": 1}}, T(7), "look",

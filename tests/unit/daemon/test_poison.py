@@ -33,7 +33,7 @@ def after(path, deaths: int, *at_hand) -> Crumbs:
 
 
 def test_one_death_warns_and_two_isolate_the_bytes_of_a_file(tmp_path, ledger, caplog):
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="reconciler")
     reading = (Busy.READING, "specs/a.yaml", "b10b")
     assert isolate(ledger, after(tmp_path / "c", 1, reading), NOW) == []
     assert ledger.observed.isolated == {}
