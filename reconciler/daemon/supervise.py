@@ -364,9 +364,13 @@ def _clock(watched: _Watched, fact: str, now: float) -> None:
 
 
 def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
-    """Leave a word for a run in its directory; where that cannot be written, it goes without: a signal comes anyway."""
-    with contextlib.suppress(OSError):
+    """Leave a word for a run in its directory. Where that cannot be, a signal comes all the same, or the word again."""
+    try:
         whole.put(folder, name, json.dumps(what).encode())
+    except FileNotFoundError:
+        return  # nobody would read it
+    except OSError as error:
+        log.warning("run %s cannot be told to %s: %s", folder.parent.name, name, error)
 
 
 def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:

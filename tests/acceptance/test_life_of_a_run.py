@@ -144,11 +144,14 @@ def test_the_word_to_go_on_is_given_again_when_it_was_lost(here, path, how):
     run = start(path, "asks/a")
     in_state(path, run, "Paused")
     attempt = state_root(here.repo) / "runs" / run / "1"
-    (attempt / ".resume").mkdir()  # in the way of the word: the daemon records the wish and cannot tell the run
+    daemon = json.loads((state_root(here.repo) / "lock").read_text())["pid"]
+    (
+        attempt / f".resume.{daemon}"
+    ).mkdir()  # in the way of the word: the daemon records the wish and cannot tell the run
     assert command(path, "resume", run).returncode == 0
-    until(lambda: "an act of the supervisor failed" in here.output.read_text())
+    until(lambda: "cannot be told to resume" in here.output.read_text())
     assert ask(path, "show", run)["waiting"]["next"] == "it is told to go on"
-    (attempt / ".resume").rmdir()
+    (attempt / f".resume.{daemon}").rmdir()
     if how == "restart":
         restart(here, signal.SIGKILL)
     else:
