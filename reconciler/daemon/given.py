@@ -17,6 +17,12 @@ MOST = 100
 """Tags or labels of one request."""
 
 
+def only(verb: str, args: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raises InvalidRequestError for a key that the verb does not take: dropped, it would go unnoticed."""
+    for key in sorted(args.keys() - known):
+        raise InvalidRequestError(f"{verb} takes no {key!r}", hint=f"it takes {', '.join(sorted(known)) or 'nothing'}")
+
+
 def text(args: Mapping[str, Any], key: str) -> str:
     """A text that is there. Raises InvalidRequestError, as all of these."""
     value = args.get(key)

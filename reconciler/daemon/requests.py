@@ -30,6 +30,7 @@ def answer(loop: Loop, verb: str, args: Mapping[str, Any], who: str) -> Json:
     make = VERBS.get(verb)
     if make is None:
         raise InvalidRequestError(f"unknown request {verb!r}", hint=f"known: {', '.join(sorted(VERBS))}")
+    given.only(verb, args, TAKES[verb])
     return decided(loop, make(args, who))
 
 
@@ -192,6 +193,17 @@ def _backfill(args: Mapping[str, Any], who: str) -> Decide:
     return lambda loop, now: backfills.decide(loop, now, wish, who, dry=dry)
 
 
+TAKES = {
+    "run": frozenset({"deployment", "key", "parameters", "variables", "tags", "labels", "name", "due"}),
+    "backfill": frozenset({"deployment", "from", "to", "key", "schedule", "limit", "reprocess", "dry_run"}),
+    "retry": frozenset({"run", "key", "latest", "reason"}),
+    "cancel": frozenset({"run", "reason"}),
+    "suspend": frozenset({"deployment", "reason"}),
+    "resume": frozenset({"deployment", "run", "reason"}),
+    "confirm": frozenset({"revision", "reason"}),
+    "ping": frozenset[str](),
+}
+"""What each verb may be given."""
 VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "run": _run,
     "backfill": _backfill,

@@ -100,7 +100,7 @@ def run_deployment(  # noqa: PLR0913 - the signature that callers know from Pref
         "tags": list(tags or ()),
     }
     if scheduled_time is not None:
-        asked["due"] = instant(scheduled_time.astimezone(UTC))
+        asked["due"] = instant(datetime.fromtimestamp(scheduled_time.timestamp(), UTC))
     if flow_run_name:
         asked["name"] = flow_run_name
     if job_variables:

@@ -3,7 +3,7 @@
 import pytest
 from helpers_facts import NOW, later
 
-from reconciler.daemon import given
+from reconciler.daemon import given, requests
 from reconciler.model.errors import InvalidRequestError
 
 
@@ -41,3 +41,11 @@ def test_what_fits():
     assert given.moment_of({"due": "2026-11-22T10:00:00+01:00"}, "due") == NOW
     given.not_past(later(-59), NOW)
     given.not_past(None, NOW)
+
+
+def test_a_key_that_a_verb_does_not_take_is_refused_and_the_known_ones_named():
+    given.only("run", {"key": "k"}, requests.TAKES["run"])
+    with pytest.raises(InvalidRequestError, match="run takes no 'labls'") as raised:
+        given.only("run", {"labls": {}}, requests.TAKES["run"])
+    assert "labels" in raised.value.hint
+    assert requests.TAKES.keys() == requests.VERBS.keys()

@@ -21,7 +21,7 @@ ROW = {"who": WHO, "deployments": ["a/b"], "limit": None}
         [], {}, 5, "x", [5], [ROW | {"who": WHO | {"pid": "1"}}], [ROW | {"who": []}], [ROW | {"deployments": 5}],
         [ROW | {"deployments": [["a"]]}], [ROW | {"limit": "1"}], [ROW | {"who": WHO | {"started": ME.started + 1}}],
     ],
-    ids=str,
+    ids="list map number text numbers pid who deployments nested limit another".split(),
 )  # fmt: skip
 def test_what_no_daemon_wrote_is_not_believed(left, tmp_path):
     (tmp_path / "served").write_text(json.dumps([ROW]))

@@ -29,7 +29,7 @@ def test_it_holds_just_this_and_nothing_else_changed(what: str, where: str, tmp_
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"other": b"mine", "exit": b"told"}
 
 
-@pytest.mark.parametrize("where", ["exit", f".exit.{os.getpid()}"])
+@pytest.mark.parametrize("where", ["exit", f".exit.{os.getpid()}"], ids=["its own", "its draft's"])
 def test_a_folder_in_the_way_is_an_error_at_once(where: str, tmp_path: Path) -> None:
     (tmp_path / where / "full").mkdir(parents=True)
     with pytest.raises(OSError, match=r"directory|permitted"):
