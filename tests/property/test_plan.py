@@ -118,7 +118,13 @@ def test_no_more_are_let_in_than_any_limit(seed: int):
     account = Account(places)
     account.pools, account.deployments = pools, {d.name: {"limit": d.limit} for d in known}
     for r in runs:
-        account.runs[r.id] = {"deployment": r.deployment, "pool": r.pool, "queue": r.queue, "state": str(r.state)}
+        account.runs[r.id] = {
+            "deployment": r.deployment,
+            "pool": r.pool,
+            "queue": r.queue,
+            "state": str(r.state),
+            "trigger": r.trigger,
+        }
     for fact in facts:
         run = account.runs[fact.run]
         assert lifecycle.allowed(State(run["state"]), State(fact.state))
