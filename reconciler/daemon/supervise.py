@@ -46,6 +46,8 @@ SIDE_LIMIT = 4 * 1024 * 1024
 
 MOST_FACTS = 200
 """Steps and such of one attempt that are reported; a run may write any number."""
+MOST_MOVES = 2000
+"""Facts of one attempt that are reported where they move the run: pauses, above all."""
 
 JOURNAL_LIMIT = 4 * 1024 * 1024
 """Bytes of a journal that are read; a run that writes more is not believed, and the other runs do not wait for it."""
@@ -327,7 +329,7 @@ class Supervisor:
             for fact in read.facts:
                 if fact["fact"] in FINALS:
                     watched.final = fact
-                elif fact["fact"] not in UNTOLD and len(watched.facts) < MOST_FACTS:
+                elif fact["fact"] not in UNTOLD and len(watched.facts) < _most(fact["fact"]):
                     watched.facts.append(fact)
                     if fact["fact"] in LIFE:
                         moved = True
@@ -391,3 +393,7 @@ def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
     if found["fact"] == "timed_out" and "message" not in found:
         found["message"] = f"it ran longer than its {found.get('seconds', '')} s"
     return found
+
+
+def _most(fact: str) -> int:
+    return MOST_MOVES if fact in LIFE else MOST_FACTS
