@@ -53,15 +53,21 @@ def connect(path: Path, mode: str, *, wait: float) -> sqlite3.Connection:
 
 def version(db: sqlite3.Connection, path: Path) -> int:
     """The schema version, 0 of a new file. Raises StoreError for a newer one, or a database that is not a log."""
-    (found,) = db.execute("PRAGMA user_version").fetchone()
+    found = _kept(db)
+    if found == 0 and db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        found = _kept(db)  # its maker may have finished between the two looks
+        if found == 0:
+            raise StoreError(f"{path} is a database of something else", hint="choose another state directory")
     if found > SCHEMA:
         raise StoreError(
             f"the log {path} was written by a newer reconciler (schema {found}; this one knows {SCHEMA})",
             hint="upgrade reconciler, or restore the backup made before the upgrade",
         )
-    if found == 0 and db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        raise StoreError(f"{path} is a database of something else", hint="choose another state directory")
-    return int(found)
+    return found
+
+
+def _kept(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def create(db: sqlite3.Connection, found: int) -> None:
