@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from reconciler import schedules
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import moment, run_id
 from reconciler.model.state import ACTIVE, FINAL
 

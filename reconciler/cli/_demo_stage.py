@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.cli._print import paint, plain, say
 from reconciler.model.errors import NotFoundError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.plan import Json
 from reconciler.stores._reader import Reader
 

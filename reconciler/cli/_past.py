@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.cli._print import plain, say, table, when
 from reconciler.core.rest import resting
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json
 from reconciler.model.state import Deployment, Scheduled

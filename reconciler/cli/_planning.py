@@ -27,7 +27,7 @@ from reconciler.daemon.words import words
 from reconciler.git import url
 from reconciler.git.repository import Repository
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.plan import Desired, Json, Plan, Problem, Source
 from reconciler.model.state import Observed
 from reconciler.stores import Log

@@ -5,7 +5,7 @@ import sys
 from reconciler.cli import _follow
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, say, word
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant
 from reconciler.stores import Log
 

@@ -10,7 +10,8 @@ from reconciler.cli._log import reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import compact, paint, plain, print_line, say, when
 from reconciler.model.errors import InvalidRequestError
-from reconciler.model.events import Event, Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import instant
 from reconciler.model.state import State
 from reconciler.stores import Log

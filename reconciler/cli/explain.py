@@ -17,7 +17,7 @@ from reconciler.cli.history import Step, steps
 from reconciler.core import explain, health, rows
 from reconciler.core.explain import Answer, Because
 from reconciler.model.errors import InvalidRequestError, NotFoundError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant
 from reconciler.model.state import Run
 from reconciler.stores import Log

@@ -12,7 +12,7 @@ from reconciler.cli._place import Place
 from reconciler.cli._print import print_json, progress, table, when
 from reconciler.git.repository import Repository
 from reconciler.model.errors import NotFoundError, ReconcilerError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.stores import Log, RunFilter

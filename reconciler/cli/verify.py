@@ -11,7 +11,7 @@ from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, progress, say, word
 from reconciler.core import project
 from reconciler.daemon import ledger
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.stores import Rows
 
 

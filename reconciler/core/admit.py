@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from types import MappingProxyType
 
-from reconciler.model.events import Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.lanes import Lane
 from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run, State

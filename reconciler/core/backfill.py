@@ -13,7 +13,8 @@ from reconciler import schedules
 from reconciler.core import commands
 from reconciler.core.created import pinned_fields
 from reconciler.model.errors import InvalidRequestError
-from reconciler.model.events import BackfillRequested, Fact, RunCreated
+from reconciler.model.events import BackfillRequested, RunCreated
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json
 from reconciler.model.state import FINAL, Deployment, Observed, Run, Scheduled, State

@@ -10,12 +10,12 @@ from reconciler.model.errors import ConflictError, InvalidRequestError, NotFound
 from reconciler.model.events import (
     DeploymentResumed,
     DeploymentSuspended,
-    Fact,
     RevisionConfirmed,
     RunCreated,
     RunMoved,
     RunResumed,
 )
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json
 from reconciler.model.state import ACTIVE, Deployment, Observed, Run, State

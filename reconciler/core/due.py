@@ -16,7 +16,8 @@ from reconciler.core.created import pinned_fields
 from reconciler.core.project import SET_BACK
 from reconciler.core.rest import first_due, next_after, resting, stretch
 from reconciler.model.duration import seconds
-from reconciler.model.events import Fact, RunCreated, SlotsMissed, SlotsSkipped
+from reconciler.model.events import RunCreated, SlotsMissed, SlotsSkipped
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json
 from reconciler.model.state import Deployment, Observed, Scheduled

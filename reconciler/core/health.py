@@ -6,7 +6,7 @@ from reconciler.model.state import Deployment, Observed
 
 BAD = {"Failed", "TimedOut", "Crashed"}
 SYNC = ("Synced", "OutOfSync", "Unknown")
-HEALTH = ("Healthy", "Degraded", "Paused", "Suspended", "Invalid")
+HEALTH = ("Healthy", "Degraded", "Paused", "Suspended", "Quarantined", "Invalid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ the deployment is pruned; running ones go on. A change of spec or source changes
 from datetime import datetime
 
 from reconciler.core import rest
-from reconciler.model.events import Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.plan import Action, Desired, Plan
 from reconciler.model.state import QUEUED, Observed, State
 

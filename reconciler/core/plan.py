@@ -14,7 +14,6 @@ from reconciler.model.events import (
     DeploymentMoved,
     DeploymentPruned,
     DeploymentUpdated,
-    Fact,
     HistoryRewound,
     PoolCreated,
     PoolPruned,
@@ -22,6 +21,7 @@ from reconciler.model.events import (
     RevisionApplied,
     RevisionRefused,
 )
+from reconciler.model.fact import Fact
 from reconciler.model.plan import (
     Action,
     Change,

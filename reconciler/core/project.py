@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from reconciler.core import lifecycle
 from reconciler.model.errors import ChainBrokenError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import FINAL, Deployment, Hold, Observed, Run, Scheduled, State

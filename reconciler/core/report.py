@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from reconciler.core import retries
 from reconciler.core.lifecycle import allowed
 from reconciler.core.retries import LONGEST
-from reconciler.model.events import Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.spec import MAX_NAME

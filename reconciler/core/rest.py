@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from reconciler import schedules
-from reconciler.model.events import Fact, SlotsMissed, SlotsSkipped
+from reconciler.model.events import SlotsMissed, SlotsSkipped
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.state import Deployment, Scheduled

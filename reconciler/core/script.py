@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model.events import Fact, RunCreated, RunMoved
+from reconciler.model.events import RunCreated, RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json
 from reconciler.model.state import SCRIPT, State

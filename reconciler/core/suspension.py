@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from reconciler.model.events import Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
 from reconciler.model.state import Observed, State
 

@@ -12,7 +12,7 @@ from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.supervise import Supervisor
 from reconciler.daemon.words import misfits
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
 
 SERVED = "served"

@@ -8,7 +8,7 @@ from reconciler.core import backfill, commands, rows
 from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop
 from reconciler.model.errors import InvalidRequestError
-from reconciler.model.events import Fact
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.state import Run

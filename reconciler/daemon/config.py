@@ -32,6 +32,12 @@ class Settings:
     remote: str | None = _setting(None, "remote to fetch and track instead of the local branch")
     interval: float = _setting(30.0, "seconds between fetches of the remote")
     specs: str = _setting("specs", "directory of spec files in the repository")
+    env: str | None = _setting(None, "environment: the overlay env/NAME.yaml in the directory of spec files")
+    secrets: tuple[str, ...] = _setting((), "folders of one file a secret, and files of NAME=value lines")
+    preview: tuple[str, ...] = _setting((), "patterns of branches to deploy as previews, such as feature/*")
+    preview_ttl: float = _setting(7 * DAY, "how long a preview stays after its branch last moved")
+    preview_secrets: tuple[str, ...] = _setting((), "names of secrets that previews may have")
+    notes: bool = _setting(False, "write run results to git notes under refs/notes/reconciler")  # noqa: FBT003
     prune_limit: float = _setting(0.5, "share of deployments a revision may prune without being confirmed, 0 to 1")
     on_rewind: str = _setting("accept", "accept or refuse a branch that moves back or aside")
     limit: int = _setting(8 * (os.cpu_count() or 1), "runs at once on this host")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from reconciler.core import project, rows
 from reconciler.core.project import Touched
-from reconciler.model.events import VERSION, Event, Fact
+from reconciler.model.fact import VERSION, Event, Fact
 from reconciler.model.state import Observed
 from reconciler.stores import Payload, Rows, Store
 

@@ -26,7 +26,8 @@ from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
-from reconciler.model.events import Event, Fact, SourceFound, SourceLost
+from reconciler.model.events import SourceFound, SourceLost
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import canonical
 from reconciler.model.plan import Action, Json, Plan
 from reconciler.model.state import Run

@@ -15,7 +15,7 @@ from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
 from reconciler.daemon.words import misfits
 from reconciler.model.errors import ConflictError, InvalidRequestError
-from reconciler.model.events import Fact
+from reconciler.model.fact import Fact
 from reconciler.model.plan import Json
 from reconciler.model.state import Observed, Run
 from reconciler.stores import Stored

@@ -26,7 +26,8 @@ from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
 from reconciler.engine.removal import remove
 from reconciler.model.errors import ConflictError, NotFoundError, ReconcilerError, SourceUnavailableError
-from reconciler.model.events import Fact, PayloadsPurged
+from reconciler.model.events import PayloadsPurged
+from reconciler.model.fact import Fact
 from reconciler.model.ids import moment
 from reconciler.model.plan import Json
 from reconciler.stores import Log, RunFilter, Stored

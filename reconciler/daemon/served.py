@@ -20,7 +20,8 @@ from reconciler.daemon.loop import Loop, Request
 from reconciler.engine import marker, whole
 from reconciler.engine.order import ORDER
 from reconciler.model.errors import ConflictError
-from reconciler.model.events import Fact, RunMoved
+from reconciler.model.events import RunMoved
+from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.state import State

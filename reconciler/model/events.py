@@ -9,58 +9,19 @@ a deployment's name or a run's id. Digests name payloads that lie beside the cha
     pool         PoolCreated  PoolUpdated  PoolPruned
     deployment   DeploymentCreated  DeploymentUpdated  DeploymentMoved  DeploymentPruned
                  DeploymentSuspended  DeploymentResumed  SlotsSkipped  SlotsMissed  BackfillRequested
+                 DeploymentQuarantined  DeploymentReleased
     run          RunCreated  RunMoved  RunResumed
+    preview      PreviewApplied  PreviewPruned
 
 Every durable state of a run after its creation is one `RunMoved`; its event type reads `Run<State>` (`RunCompleted`).
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from datetime import datetime
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
+from reconciler.model.fact import Fact
 from reconciler.model.plan import Json
-
-VERSION = 1
-"""Schema version written into every event."""
-
-REPOSITORY = "repository"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """Something that happened."""
-
-    SUBJECT: ClassVar[str] = ""
-
-    @property
-    def type(self) -> str:
-        """The event type."""
-        return type(self).__name__
-
-    @property
-    def subject(self) -> str:
-        """What the fact is about."""
-        return str(getattr(self, self.SUBJECT)) if self.SUBJECT else REPOSITORY
-
-    def data(self) -> dict[str, Json]:
-        """The fields that say more than their default, without the subject."""
-        return {name: value for name, default in _shape(type(self)) if (value := getattr(self, name)) != default}
-
-
-_SHAPES: dict[type, tuple[tuple[str, Any], ...]] = {}
-
-
-def _shape(kind: type[Fact]) -> tuple[tuple[str, Any], ...]:
-    shape = _SHAPES.get(kind)
-    if shape is None:
-        shape = tuple(
-            (f.name, f.default_factory() if f.default_factory is not MISSING else f.default)
-            for f in fields(kind)
-            if f.name != kind.SUBJECT
-        )
-        _SHAPES[kind] = shape
-    return shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +167,8 @@ class DeploymentCreated(Fact):
     tags: tuple[str, ...] = ()
     retries: int = 0
     reason: str = ""
+    preview: str = ""
+    """The branch it previews; empty for a deployment of the tracked branch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +222,58 @@ class DeploymentResumed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentQuarantined(Fact):
+    """An operator holds a deployment at a version it had; what git says meanwhile is kept beside it."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    version: str
+    """The label that the held version had."""
+    held: Mapping[str, Json]
+    """The held version: the fields of DeploymentCreated, its source pinned to the commit it had."""
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentReleased(Fact):
+    """An operator ended a quarantine: what git says counts again."""
+
+    SUBJECT: ClassVar[str] = "deployment"
+
+    deployment: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewApplied(Fact):
+    """All changes of a previewed branch at one commit are in the log: this fact and those appended with it."""
+
+    SUBJECT: ClassVar[str] = "branch"
+
+    branch: str
+    revision: str
+    until: str
+    """When it is pruned unless the branch moves: an instant."""
+    problems: tuple[Mapping[str, Json], ...] = ()
+    created: int = 0
+    updated: int = 0
+    pruned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewPruned(Fact):
+    """A preview ended: its branch is gone, is not previewed any more, or its time is over."""
+
+    SUBJECT: ClassVar[str] = "branch"
+
+    branch: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotsSkipped(Fact):
     """A stretch of slots that was not to run: paused, suspended, inactive."""
 
@@ -306,14 +321,14 @@ class RunCreated(Fact):
     name: str
     due: str
     trigger: str
-    """`schedule`, `manual`, `retry`, `backfill` or `script`."""
+    """`schedule`, `manual`, `retry`, `replay`, `backfill` or `script`."""
     cause: str
     """The schedule's identity, or the request's key."""
     who: str = ""
     reason: str = ""
     """Why it exists, where its trigger does not say all: caught up late, backfilled, retried."""
     origin: str = ""
-    """The run that it tries again."""
+    """The run that it tries again or replays."""
     schedule: str = ""
     """The identity of the schedule whose slot `due` is, where that is not the cause."""
     start_at: str | None = None
@@ -368,32 +383,3 @@ class RunResumed(Fact):
     attempt: int
     reason: str
     who: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A fact in its place in the log."""
-
-    seq: int
-    """From 1, without gaps."""
-    type: str
-    subject: str
-    at: datetime
-    revision: str | None
-    """The applied revision when it happened."""
-    data: Mapping[str, Json]
-    version: int = VERSION
-    hash: str = ""
-    """sha256 over the previous event's hash and this event's canonical JSON."""
-
-    def json(self, instant: str) -> dict[str, Json]:
-        """The object that `events --json` prints; `instant` is `at` as text."""
-        return {
-            "seq": self.seq,
-            "type": self.type,
-            "subject": self.subject,
-            "at": instant,
-            "revision": self.revision,
-            "data": dict(self.data),
-            "hash": self.hash,
-        }

@@ -52,6 +52,31 @@ class Hold:
 
 
 @dataclass(slots=True)
+class Quarantine:
+    """An operator holds a deployment at a version it had: the deployment says what was held."""
+
+    version: str
+    """The label of the held version."""
+    reason: str
+    who: str
+    at: datetime
+    wanted: "Deployment"
+    """What git says meanwhile: applied again when the quarantine ends. Plans compare with this."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """A branch of this repository that is deployed beside the tracked one."""
+
+    revision: str
+    """The commit of the branch that is applied."""
+    at: datetime
+    until: datetime
+    """When it is pruned unless the branch moves."""
+    problems: list[dict[str, Json]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Scheduled:
     """One schedule of a deployment, and how far its slots are accounted for."""
 
@@ -98,6 +123,9 @@ class Deployment:
     last_run: str | None = None
     last_state: str | None = None
     last_at: datetime | None = None
+    quarantine: Quarantine | None = None
+    preview: str = ""
+    """The branch it previews; empty for a deployment of the tracked branch."""
 
     def source_commit(self, whole: str | None) -> str | None:
         """Its own source commit, or that of the whole repository."""
@@ -143,7 +171,7 @@ class Run:
     seq: int
     """Of the event that created it: the order of creation."""
     origin: str = ""
-    """The run that it tries again."""
+    """The run that it tries again or replays."""
     schedule: str = ""
     """The identity of the schedule whose slot `due` is; empty for a run that no slot named."""
     start_at: datetime | None = None
@@ -210,6 +238,8 @@ class Observed:
     deployments: dict[str, Deployment] = field(default_factory=dict)
     any_invalid: bool = False
     """Whether any of them is invalid."""
+    previews: dict[str, Preview] = field(default_factory=dict)
+    """By branch. One whose time is over stays here, without deployments, until the branch moves or goes."""
     runs: dict[str, Run] = field(default_factory=dict)
     """Runs that are not over."""
     active: dict[str, Run] = field(default_factory=dict)

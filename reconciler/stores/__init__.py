@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
-from reconciler.model.events import Event, Fact
+from reconciler.model.fact import Event, Fact
 from reconciler.model.plan import Json
 
 Kind = Literal["spec", "parameters", "result", "error"]

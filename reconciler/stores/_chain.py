@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from reconciler.model.errors import StaleHeadError
-from reconciler.model.events import VERSION, Event, Fact
+from reconciler.model.fact import VERSION, Event, Fact
 from reconciler.model.ids import canonical, instant, moment
 from reconciler.model.plan import Json
 from reconciler.stores import MOST_PROBLEMS, Fold, Payload, Rows, Verified

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.model.errors import ConflictError, StoreError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.stores import EVERY_RUN, Fold, Log, Payload, Rows, RunFilter, Stored, Verified, _choose, _marks

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from reconciler.model.events import Event, Fact
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import canonical, instant
 from reconciler.model.plan import Json
 from reconciler.stores import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.model.errors import StoreError
-from reconciler.model.events import Event, Fact
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import canonical
 from reconciler.stores import NO_ROWS, Payload, Rows, Store, _chain, _marks, _schema
 from reconciler.stores._errors import explained

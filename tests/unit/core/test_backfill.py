@@ -8,7 +8,7 @@ from helpers_facts import NOW, a_deployment, a_rule, a_run, a_scheduled, later, 
 from reconciler.core import backfill, project
 from reconciler.core.backfill import Asked, Wanted
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.state import Hold, State
 
 HOURLY = a_rule(interval=3600)

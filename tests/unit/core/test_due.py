@@ -10,7 +10,8 @@ from reconciler.core import project
 from reconciler.core import rest as module
 from reconciler.core.agenda import look_ahead
 from reconciler.core.due import due, said
-from reconciler.model.events import Event, RunCreated, SlotsMissed
+from reconciler.model.events import RunCreated, SlotsMissed
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment, run_id
 from reconciler.model.state import Hold, State
 

@@ -11,11 +11,10 @@ from reconciler.model.events import (
     DeploymentResumed,
     DeploymentSuspended,
     DeploymentUpdated,
-    Event,
-    Fact,
     SlotsMissed,
     SlotsSkipped,
 )
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import instant
 from tests.helpers_facts import NOW, a_rule
 

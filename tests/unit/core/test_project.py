@@ -10,13 +10,13 @@ from reconciler.model.events import (
     BranchTracked,
     DeploymentMoved,
     DeploymentPruned,
-    Event,
     RunCreated,
     RunMoved,
     SlotsSkipped,
     SourceFound,
     SourceLost,
 )
+from reconciler.model.fact import Event
 from reconciler.model.ids import instant
 
 SPEC = a_spec("etl/a", schedules=[a_rule(interval=60)], flow={"retries": 2})

@@ -10,7 +10,7 @@ from reconciler.core.admit import Host, Taker, admit
 from reconciler.core.report import Report, moves
 from reconciler.core.script import Call, called
 from reconciler.model.errors import ConflictError
-from reconciler.model.events import Event
+from reconciler.model.fact import Event
 from reconciler.model.state import Observed, State
 
 TYPES = frozenset({"process"})

@@ -4,15 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from reconciler.model.events import (
-    DeploymentCreated,
-    DeploymentPruned,
-    Event,
-    Fact,
-    RevisionApplied,
-    RunCreated,
-    RunMoved,
-)
+from reconciler.model.events import DeploymentCreated, DeploymentPruned, RevisionApplied, RunCreated, RunMoved
+from reconciler.model.fact import Event, Fact
 from reconciler.model.ids import canonical, instant
 from reconciler.model.state import FINAL
 from reconciler.stores import Payload, Rows, Store
