@@ -83,6 +83,10 @@ class Planner:
         made = core.plan(observer.desired(self.repo, second, first), before, self._policy)
         return Made(_honest(made), before, logged=False)
 
+    def at(self, revision: str) -> Desired:
+        """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
+        return self._observer(self._settings.specs, Observed()).desired(self.repo, self.repo.resolve(revision), None)
+
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)
         remote = before.remote if before.branch else self._settings.remote
