@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from reconciler.engine import hidden
+
 JOURNAL = "journal.jsonl"
 SIDE_FILES = frozenset({"result.json", "error.json"})
 LINE_BYTES = 64 * 1024
@@ -100,13 +102,15 @@ class Journal:
         if self._task_bytes >= TASK_BYTES:
             self.unwritten += 1
             return
+        data = hidden.data(data)
         for field, limit in (("name", _NAME_CHARACTERS), ("message", _MESSAGE_CHARACTERS)):
             if data.get(field):
                 data[field] = data[field][:limit]
         self._task_bytes += self._append("task", {k: v for k, v in data.items() if v is not None})
 
     def _append(self, fact: str, data: dict[str, Any]) -> int:
-        line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
+        own = {"attempt": self._attempt, "fact": fact, "at": time.time(), **hidden.data(data)}
+        line = json.dumps(own, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
         return os.write(self._fd, line.encode() + b"\n")

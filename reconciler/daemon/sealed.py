@@ -1,0 +1,75 @@
+"""Where the secrets of runs lie: said to a run by its order, to people by their names. Called by daemon/orders.py.
+
+The daemon never reads a value: it says where to look, and lays the encrypted files of the applied revision beside the
+order, as they are, of which the run decrypts what it needs.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.core import references
+from reconciler.daemon.config import Settings
+from reconciler.engine import whole
+from reconciler.engine.secrets import ENCRYPTED
+from reconciler.engine.sops import TYPES
+from reconciler.git import tree
+from reconciler.git.objects import TooLargeError
+from reconciler.git.repository import Repository
+from reconciler.model.plan import Json
+
+MOST_FILES = 50
+MOST_BYTES = 1024 * 1024
+"""Of one encrypted file."""
+
+
+class Sealed:
+    """The places that the operator's settings and the repository give."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.places = [str(Path(place).expanduser().absolute()) for place in settings.secrets]
+        self._for_previews = settings.preview_secrets
+        under = settings.specs.strip("/")
+        self._folder = ENCRYPTED if under in {"", "."} else f"{under}/{ENCRYPTED}"
+        self._first = settings.env or ""
+
+    def said(self, order: Mapping[str, Any], *, preview: bool, revision: str | None) -> dict[str, Json] | None:
+        """What an order says of its secrets; None where it refers to none. A preview may have those listed for it."""
+        wanted = mentioned(order)
+        if not wanted:
+            return None
+        refused = [name for name in wanted if preview and name not in self._for_previews]
+        allowed = [name for name in wanted if name not in refused]
+        return {"places": self.places, "refused": refused, "allowed": allowed, "revision": revision}
+
+    def lay_out(self, repo: Repository, folder: Path, said: dict[str, Json]) -> None:
+        """Put the encrypted files that mention an allowed name beside the order, which then names them."""
+        files = dict(self.encrypted(repo, said["revision"], said["allowed"]))
+        if files:
+            (folder / ENCRYPTED).mkdir(mode=0o700, exist_ok=True)
+        for name, data in files.items():
+            whole.put(folder / ENCRYPTED, name, data)
+        said["encrypted"] = list(files)
+
+    def encrypted(self, repo: Repository, revision: str | None, names: list[str]) -> Iterator[tuple[str, bytes]]:
+        """The encrypted files at a revision that mention one of these names; first the one named as the environment."""
+        top = repo.commit(revision).tree if revision and names else None
+        found = tree.lookup(repo, top, self._folder) if top else None
+        if top is None or found is None or found.mode != tree.DIRECTORY:
+            return
+        kinds = (tree.FILE, tree.EXECUTABLE)
+        inside = [e for e in tree.walk(repo, top, self._folder) if e.mode in kinds and Path(e.path).suffix in TYPES]
+        direct = [e for e in inside if e.path.count("/") == self._folder.count("/") + 1]
+        direct.sort(key=lambda e: (Path(e.path).stem != self._first, e.path))
+        for entry in direct[:MOST_FILES]:
+            try:
+                data = repo.blob(entry.id, MOST_BYTES)
+            except TooLargeError:
+                continue
+            if any(name.partition(".")[0].encode() in data for name in names):
+                yield Path(entry.path).name, data
+
+
+def mentioned(what: Mapping[str, Any]) -> dict[str, bool]:
+    """The secrets that an order refers to; whether without a fallback."""
+    return references.wanted([*(step.get("inputs") for step in what["pull"]), what["parameters"], what["env"]])
