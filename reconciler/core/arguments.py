@@ -49,8 +49,8 @@ def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Jso
     """The name and value of `name=value`, read by the parameter's schema (None: signature unknown).
 
     A parameter of type text takes the value literally, one that may also be something else takes JSON of that other
-    kind, every other type is JSON, but for a reference to a secret; without a known type the value is JSON where it parses and else the text itself.
-    Raises InvalidRequestError, which says what would be right.
+    kind, every other type is JSON; without a known type the value is JSON where it parses and else the text itself.
+    What refers to a secret stays text. Raises InvalidRequestError, which says what would be right.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():

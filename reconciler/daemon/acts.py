@@ -87,8 +87,7 @@ class Acts:
             self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
             return
         deployment = observed.deployments.get(run.deployment)
-        # Of one that is gone nobody knows any more whether it was a preview's.
-        preview = deployment is None or bool(deployment.preview)
+        preview = bool(deployment.preview) if deployment else None
         what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), preview, observed.revision)
         self._supervisor.launch(run, what)
 

@@ -46,8 +46,8 @@ class Launch:
     """The pool's defaults of job variables."""
     variables: Mapping[str, Json] = field(default_factory=dict)
     """Job variables given for this run alone."""
-    preview: bool = False
-    """Whether its deployment is that of a preview, or may have been: it may have the secrets listed for previews."""
+    preview: bool | None = False
+    """Whether its deployment is that of a preview, which may have the secrets listed for previews; None: who knows."""
     revision: str | None = None
     """The applied revision, whose encrypted files it may need."""
 

@@ -90,8 +90,8 @@ class _Template:
             self.poll.register(fd, select.POLLIN)
         self.runs: dict[int, _Launched] = {}
         self.strays = False
-        self.ending = 0
-        """The pid of a run that has ended, and is kept until that is recorded."""
+        self.ending: set[int] = set()
+        """The pids of a run that has ended, kept until that is recorded, and of its filter."""
         self.looked = time.monotonic()
 
     def loop(self) -> tuple[Path, Order] | None:
@@ -165,9 +165,9 @@ class _Template:
         self.poll.unregister(run.pidfd)
         os.close(run.pidfd)
         if run.outflow is not None:
-            self.ending = pid
+            self.ending = {pid, run.outflow.pid}
             run.outflow.finish(self._sweep)
-            self.ending = 0
+            self.ending.clear()
         if run.lost:
             os.waitpid(pid, 0)
             pid, ended = run.lost
@@ -200,7 +200,7 @@ class _Template:
 
     def _sweep(self) -> None:
         """Kill the orphans that came to us: a live run keeps its own, so these are of runs that have ended."""
-        kept = {self.ending, *self.runs}
+        kept = {*self.ending, *self.runs}
         kept |= {run.lost[0] for run in self.runs.values() if run.lost}
         kept |= {run.outflow.pid for run in self.runs.values() if run.outflow}
         strays = [pid for pid in children() if pid not in kept]
