@@ -35,15 +35,15 @@ class Redactor:
         """The text without secrets."""
         return self._in_text.sub(MASK, said) if any(form in said for form in self._texts) else said
 
-    def data(self, value: Any) -> Any:
-        """A JSON value without secrets, in keys and numbers too; anything else is left as it is."""
+    def data(self, value: Any, *, numbers: bool = False) -> Any:
+        """A JSON value without secrets, in keys too, and in numbers if asked; anything else is left as it is."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.data(key): self.data(item) for key, item in value.items()}
+            return {self.data(key): self.data(item, numbers=numbers) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.data(item) for item in value]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return [self.data(item, numbers=numbers) for item in value]
+        if numbers and isinstance(value, (int, float)) and not isinstance(value, bool):
             return MASK if self.text(repr(value)) != repr(value) else value
         return value
 

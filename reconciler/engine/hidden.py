@@ -27,9 +27,9 @@ def text(said: str) -> str:
     return _held.redactor.text(said) if _held else said
 
 
-def data(value: Any) -> Any:
-    """A JSON value without secrets."""
-    return _held.redactor.data(value) if _held else value
+def data(value: Any, *, numbers: bool = False) -> Any:
+    """A JSON value without secrets; with `numbers`, those that are one are replaced too."""
+    return _held.redactor.data(value, numbers=numbers) if _held else value
 
 
 def filled(value: Any) -> Any:

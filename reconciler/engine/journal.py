@@ -75,6 +75,8 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
 _ERROR = {"type": (str,), "message": (str,), "traceback": _TEXT}
 
 
+_OURS = frozenset({"commit", "tree", "step", "id", "parent", "kind", "state", "result_file", "error_file"})
+"""Fields that no user's value gets into: what looks like a secret there is none."""
 NEWS = frozenset({"running", "paused", "resumed"})
 """Facts that move a run while its process lives; of the others the daemon reads when that ends."""
 ENDED = "!"
@@ -102,14 +104,14 @@ class Journal:
         if self._task_bytes >= TASK_BYTES:
             self.unwritten += 1
             return
-        data = hidden.data(data)
         for field, limit in (("name", _NAME_CHARACTERS), ("message", _MESSAGE_CHARACTERS)):
             if data.get(field):
-                data[field] = data[field][:limit]
+                data[field] = hidden.text(data[field])[:limit]
         self._task_bytes += self._append("task", {k: v for k, v in data.items() if v is not None})
 
     def _append(self, fact: str, data: dict[str, Any]) -> int:
-        own = {"attempt": self._attempt, "fact": fact, "at": time.time(), **hidden.data(data)}
+        said = {name: value if name in _OURS else hidden.data(value) for name, value in data.items()}
+        own = {"attempt": self._attempt, "fact": fact, "at": time.time(), **said}
         line = json.dumps(own, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")

@@ -24,7 +24,7 @@ _INSTALLED = str(Path(_STANDARD) / "site-packages")
 def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> None:
     """The flow returned: its result as JSON (in a side file when long), else a short repr of it."""
     try:
-        result = hidden.data(result)
+        result = hidden.data(result, numbers=True)
         text = json.dumps(result, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         journal.write("completed", result=None, result_repr=_repr(result))

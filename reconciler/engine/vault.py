@@ -12,7 +12,7 @@ from typing import Any
 
 FD = 4
 _NAME = "reconciler-vault"
-_SECRET = "RECONCILER_SECRET_"  # noqa: S105 - the beginning of a name
+SECRET = "RECONCILERSECRET_"  # noqa: S105 - the beginning of a name
 _KEYS = ("SOPS_", "AWS_", "AZURE_", "GOOGLE_", "VAULT_", "GNUPGHOME", "XDG_CONFIG_HOME")
 """What `sops` finds its keys by."""
 _MOST = 4 << 20
@@ -21,7 +21,7 @@ _MOST = 4 << 20
 def contents(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What of an environment a vault holds: `secrets` by name, and `keys`, the variables for `sops`."""
     return {
-        "secrets": {k.removeprefix(_SECRET): v for k, v in environment.items() if k.startswith(_SECRET)},
+        "secrets": {k.removeprefix(SECRET): v for k, v in environment.items() if k.startswith(SECRET)},
         "keys": {k: v for k, v in environment.items() if k.startswith(_KEYS)},
     }
 
@@ -69,5 +69,5 @@ def settle() -> int:
     os.dup2(fd, FD, inheritable=False)
     os.close(fd)
     for name in own:
-        del os.environ[_SECRET + name]
+        del os.environ[SECRET + name]
     return FD + 1
