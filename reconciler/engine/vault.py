@@ -12,7 +12,7 @@ from typing import Any
 
 FD = 4
 _NAME = "reconciler-vault"
-SECRET = "RECONCILERSECRET_"  # noqa: S105 - the beginning of a name
+SECRET = "RECONCILER_SECRET_"  # noqa: S105 - the beginning of a name
 _KEYS = ("SOPS_", "AWS_", "AZURE_", "GOOGLE_", "VAULT_", "GNUPGHOME", "XDG_CONFIG_HOME")
 """What `sops` finds its keys by."""
 _MOST = 4 << 20
