@@ -8,9 +8,14 @@ from urllib.parse import quote
 
 import helpers_sops
 import pytest
-from helpers_acceptance import ended, output, specs, start, state_root
-from helpers_daemon import Daemon, command, until
+from click.testing import CliRunner
+from helpers_acceptance import ended, output, specs, state_root
+from helpers_daemon import Daemon, until
 from helpers_git import Repo
+
+from reconciler.cli import cli
+from reconciler.daemon import client
+from reconciler.daemon.state_dir import StateDir
 
 CANARIES = {
     "FROM_ENV": 'canary/env+"b7e1"',
@@ -121,6 +126,25 @@ def bench(tmp_path):
     return repo, env
 
 
+def said(repo: Repo, *words: str) -> str:
+    """What a reading verb prints, in this process."""
+    done = CliRunner().invoke(cli, ["-C", str(repo.path), *words])
+    assert done.exit_code == 0, (words, done.output)
+    return done.output
+
+
+def start(repo: Repo, deployment: str, **parameters: str) -> str:
+    """Ask for a run over the socket; its id."""
+    args = {"deployment": deployment, "key": os.urandom(8).hex(), "parameters": parameters}
+    return str(client.ask(StateDir(state_root(repo)), "run", args)["run"])
+
+
+def printed(repo: Repo, run: str) -> str:
+    """The output of a run as it lies in its file."""
+    files = list((state_root(repo) / "runs" / run).rglob("output"))
+    return files[0].read_text("utf-8") if files else ""
+
+
 def spellings() -> list[bytes]:
     """The canaries, and how they look encoded; what of a base64 text does not depend on what is before and after it."""
     found: list[bytes] = [b"canary-unused-77aa"]
@@ -152,8 +176,8 @@ def test_no_output_there_is_holds_a_secret(bench, tmp_path):
     repo, env = bench
     go = tmp_path / "go"
     with Daemon(repo, env=env) as daemon:
-        waits = start(repo.path, "leak/warm", "-p", f"go={go}")
-        until(lambda: "last word" in output(repo.path, waits), "it says nothing while it runs")
+        waits = start(repo, "leak/warm", go=str(go))
+        until(lambda: "last word" in printed(repo, waits), "it says nothing while it runs")
         assert holding(listed()) == []
         order = next((state_root(repo) / "runs" / waits).rglob("order.json")).read_bytes()
         assert b"{{ secret.FROM_ENV }}" in order
@@ -161,28 +185,27 @@ def test_no_output_there_is_holds_a_secret(bench, tmp_path):
         go.touch()
         runs = {"waits": waits}
         ways = {"fail": "warm", "task": "warm", "exit": "warm", "crash": "cold", "repr": "cold", "": "cold"}
-        runs |= {how or "cold": start(repo.path, f"leak/{name}", "-p", f"how={how}") for how, name in ways.items()}
-        runs |= {name: start(repo.path, f"leak/{name}") for name in ("faulty", "own")}
+        runs |= {how or "cold": start(repo, f"leak/{name}", how=how) for how, name in ways.items()}
+        runs |= {name: start(repo, f"leak/{name}") for name in ("faulty", "own")}
         told = {how: ended(repo.path, run) for how, run in runs.items()}
         good = {"waits", "cold", "repr"}
         assert {how: row["state"] for how, row in told.items()} == {
             how: "Completed" if how in good else "Crashed" if how == "crash" else "Failed" for how in runs
         }
-        shown = [output(repo.path, run) for run in runs.values()]
+        shown = [output(repo.path, waits)]
+        assert "last word" in shown[0]
         for how, run in runs.items():
-            said = output(repo.path, run)
-            assert ("last word" in said) == (how not in {"faulty", "own"}), said
-            assert "seen [] 0" in said or how in {"faulty", "own"}
-            assert "***" in said
-            shown += [command(repo.path, verb, run, "--json").stdout for verb in ("show", "explain")]
-            shown.append(command(repo.path, "show", run).stdout)
+            logs = printed(repo, run)
+            began = how not in {"faulty", "own"}
+            assert ("last word" in logs, "seen [] 0" in logs, "***" in logs) == (began, began, True), logs
+            shown += [logs, *(said(repo, verb, run) for verb in ("show", "explain")), said(repo, "show", run, "--json")]
         for verb in ("events", "runs", "status", "show leak/warm", "show leak/cold"):
-            shown.append(command(repo.path, *verb.split(), "--json").stdout)
+            shown.append(said(repo, *verb.split(), "--json"))
         assert told["waits"]["result"] == {"deep": ["***", {"***": "***"}], "repr": "***"}
         assert told["waits"]["name"] == "run ***"
-        assert "crashing with ***" in output(repo.path, runs["crash"])
+        assert "crashing with ***" in printed(repo, runs["crash"])
         backup = tmp_path / "backup.db"
-        assert command(repo.path, "backup", str(backup)).returncode == 0
+        said(repo, "backup", str(backup))
     files = [path for path in [*state_root(repo).rglob("*"), daemon.output, backup] if path.is_file()]
     assert {"log.db", "output", "journal.jsonl", "backup.db"} <= {path.name for path in files}
     assert {str(path): found for path in files if (found := holding(path.read_bytes()))} == {}
