@@ -116,6 +116,7 @@ def _encoded(value: str) -> Iterator[str]:
     html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     yield from (
         html,
+        html.replace('"', "&quot;"),
         html.replace('"', "&quot;").replace("'", "&#x27;"),
         html.replace('"', "&#34;").replace("'", "&#39;"),
     )
