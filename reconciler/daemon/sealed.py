@@ -4,15 +4,15 @@ The daemon never reads a value: it says where to look, and lays the encrypted fi
 order, as they are, of which the run decrypts what it needs.
 """
 
+import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.core import references
+from reconciler.core import job_variables, references, version
 from reconciler.daemon.config import Settings
 from reconciler.engine import whole
-from reconciler.engine.secrets import ENCRYPTED
-from reconciler.engine.sops import TYPES
+from reconciler.engine.vault import ENCRYPTED, TYPES
 from reconciler.git import tree
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
@@ -74,6 +74,34 @@ class Sealed:
                 continue
             if any(name.partition(".")[0].encode() in data for name in names):
                 yield Path(entry.path).name, data
+
+
+    def told(self, repo: Repository, what: Mapping[str, Json], revision: str | None, *, preview: bool) -> list[Json]:
+        """The secrets that a deployment names and what gives each: `{"name", "source" or null, "needed"}`, no values."""
+        # Loaded by those that ask: the daemon itself looks nothing up.
+        secrets = importlib.import_module("reconciler.engine.secrets")
+        found: list[Json] = []
+        for name, needed in mentioned(what).items():
+            source = secrets.where(name, self.places)
+            if preview and name not in self._for_previews:
+                source = None
+            elif source is None:
+                files = [file for file, _ in self.encrypted(repo, revision, [name])]
+                source = f"{self._folder}/{files[0]}" if files else None
+            found.append({"name": name, "source": source, "needed": needed})
+        return found
+
+
+def of_spec(spec: Mapping[str, Json], base: Mapping[str, Json]) -> dict[str, Json]:
+    """Where a deployment may name secrets, as in an order; `base`: its pool's job variables."""
+    rules = [rule.get("parameters") or {} for rule in spec.get("schedules") or ()]
+    own = (spec.get("work_pool") or {}).get("job_variables") or {}
+    pull = [step for step in spec.get("pull") or () if step["step"] not in version.CLONES]
+    return {
+        "pull": pull,
+        "parameters": [spec.get("parameters") or {}, *rules],
+        "env": job_variables.merge(base, own).get("env") or {},
+    }
 
 
 def mentioned(what: Mapping[str, Any]) -> dict[str, bool]:

@@ -24,7 +24,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal, whole
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
-from reconciler.engine.secrets import ENCRYPTED
+from reconciler.engine.vault import ENCRYPTED
 from reconciler.model.errors import Next, ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.engine import hidden
-
-MAX_NAME = 200
+from reconciler.model.names import MAX_NAME
 
 
 class RunNameError(ValueError):

@@ -9,7 +9,7 @@ run may not have). Values are in no file, argument or environment, but where the
 import importlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 from reconciler.core import references
 from reconciler.core.redaction import LEAST, Redactor
 from reconciler.core.template import KEEP, MissingValueError, fill
+from reconciler.engine import vault as vaults
 from reconciler.engine.order import Order
+from reconciler.engine.vault import ENCRYPTED
 from reconciler.model.errors import StepError
 
-ENCRYPTED = "secrets"
-"""The folder of encrypted files in the directory of an attempt."""
 MOST = 64 * 1024
 """Bytes of the longest secret."""
 _FILE_MOST = 1024 * 1024
@@ -128,6 +128,18 @@ def unfit(value: str) -> str | None:
     return "holds a NUL character" if "\0" in value else None
 
 
+def where(name: str, places: Sequence[str]) -> str | None:
+    """What gives a name to the runs of this process, the daemon: told to people, without the value."""
+    held = vaults.contents(os.environ)
+    for said, source in _labelled(places, held):
+        try:
+            fault = unfit(source(name))
+        except _AbsentError:
+            continue
+        return f"{said}: {fault}" if fault else said
+    return None
+
+
 Source = Callable[[str], str]
 """The value of a name. Raises _AbsentError, saying where it was looked for."""
 
@@ -146,10 +158,14 @@ def _first(name: str, sources: list[Source]) -> tuple[str | None, str]:
     return None, f"is nowhere: not in {', nor in '.join(looked)}"[:_LONGEST]
 
 
+def _labelled(places: Sequence[str], vault: Mapping[str, Any]) -> Iterator[tuple[str, Source]]:
+    yield "environment", partial(_from_environment, vault.get("secrets") or {})
+    for place in places:
+        yield place, partial(_from_folder if os.path.isdir(place) else _from_file, Path(place))  # noqa: PTH112
+
+
 def _sources(given: Mapping[str, Any], run_dir: Path, vault: Mapping[str, Any]) -> Iterator[Source]:
-    yield partial(_from_environment, vault.get("secrets") or {})
-    for place in given.get("places", ()):
-        yield partial(_from_folder if os.path.isdir(place) else _from_file, Path(place))  # noqa: PTH112
+    yield from (source for _, source in _labelled(given.get("places", ()), vault))
     if given.get("encrypted"):
         # Loaded by those that need it: it starts processes.
         sops = importlib.import_module("reconciler.engine.sops")

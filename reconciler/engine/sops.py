@@ -14,8 +14,8 @@ from typing import Any
 
 from reconciler.core.redaction import Redactor
 from reconciler.core.template import MissingValueError, follow
+from reconciler.engine.vault import TYPES
 
-TYPES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv"}
 _SECONDS = 60
 _MOST = 1024 * 1024
 _WORDS = 300

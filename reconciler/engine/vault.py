@@ -15,6 +15,10 @@ _NAME = "reconciler-vault"
 SECRET = "RECONCILER_SECRET_"  # noqa: S105 - the beginning of a name
 _KEYS = ("SOPS_", "AWS_", "AZURE_", "GOOGLE_", "VAULT_", "GNUPGHOME", "XDG_CONFIG_HOME")
 """What `sops` finds its keys by."""
+ENCRYPTED = "secrets"
+"""The folder of encrypted files, beside the specs and in the directory of an attempt."""
+TYPES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".env": "dotenv"}
+"""What `sops` calls such a file, by its suffix."""
 _MOST = 4 << 20
 
 

