@@ -62,7 +62,7 @@ class Orders:
         self._common = common
         self._mirrors = mirrors
         self._passed_on = passed_on(settings.pass_env)
-        self.sealed = Sealed(settings)
+        self.sealed = Sealed(settings, common)
         self._same: dict[str, Json] = {
             "state_dir_copies": str(state.copies),
             "git_dir": str(common),

@@ -5,6 +5,7 @@ order, as they are, of which the run decrypts what it needs.
 """
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from reconciler.git.repository import Repository
 from reconciler.model.plan import Json
 
 MOST_FILES = 50
+_KEY = rb"(?:^|[\s\"'{,])%s[\"']?[ \t]*[:=]"
+"""A name in an encrypted YAML, JSON or dotenv file: names are not encrypted."""
 MOST_BYTES = 1024 * 1024
 """Of one encrypted file."""
 
@@ -26,7 +29,9 @@ MOST_BYTES = 1024 * 1024
 class Sealed:
     """The places that the operator's settings and the repository give."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, common: Path) -> None:
+        """`common` is the git directory of the repository."""
+        self._common = common
         self.places = [str(Path(place).expanduser().absolute()) for place in settings.secrets]
         self._previews = bool(settings.preview)
         self._for_previews = settings.preview_secrets
@@ -72,23 +77,26 @@ class Sealed:
                 data = repo.blob(entry.id, MOST_BYTES)
             except TooLargeError:
                 continue
-            if any(name.partition(".")[0].encode() in data for name in names):
+            if any(re.search(_KEY % re.escape(name.partition(".")[0].encode()), data) for name in names):
                 yield Path(entry.path).name, data
 
+    def told(self, what: Mapping[str, Json], revision: str | None, *, preview: bool) -> list[Json]:
+        """The secrets that a deployment names, and what gives each: `{"name", "source", "needed", "refused"}`.
 
-    def told(self, repo: Repository, what: Mapping[str, Json], revision: str | None, *, preview: bool) -> list[Json]:
-        """The secrets that a deployment names and what gives each: `{"name", "source" or null, "needed"}`, no values."""
+        Never a value. `source` is None where nothing gives it; `refused`: it is not for this preview.
+        Raises SourceUnavailableError.
+        """
         # Loaded by those that ask: the daemon itself looks nothing up.
         secrets = importlib.import_module("reconciler.engine.secrets")
         found: list[Json] = []
-        for name, needed in mentioned(what).items():
-            source = secrets.where(name, self.places)
-            if preview and name not in self._for_previews:
-                source = None
-            elif source is None:
-                files = [file for file, _ in self.encrypted(repo, revision, [name])]
-                source = f"{self._folder}/{files[0]}" if files else None
-            found.append({"name": name, "source": source, "needed": needed})
+        with Repository.open(self._common, trust_owner=True) as repo:
+            for name, needed in mentioned(what).items():
+                refused = preview and name not in self._for_previews
+                source = None if refused else secrets.where(name, self.places)
+                if source is None and not refused:
+                    files = [file for file, _ in self.encrypted(repo, revision, [name])]
+                    source = f"{self._folder}/{files[0]}" if files else None
+                found.append({"name": name, "source": source, "needed": needed, "refused": refused})
         return found
 
 

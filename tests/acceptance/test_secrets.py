@@ -16,6 +16,7 @@ from helpers_git import Repo
 from reconciler.cli import cli
 from reconciler.daemon import client
 from reconciler.daemon.state_dir import StateDir
+from reconciler.model.errors import ReconcilerError
 
 CANARIES = {
     "FROM_ENV": 'canary/env+"b7e1"',
@@ -170,6 +171,49 @@ def listed() -> bytes:
         except OSError:
             continue
     return found
+
+
+PLAIN = """\
+import os
+
+def main(n: int = 0, word: str = "", other: str = ""):
+    print(n, word, other, os.environ.get("MINE"))
+    return [n, len(word), other]
+"""
+
+
+def test_what_gives_a_secret_is_told_by_name_and_what_lacks_one_says_where_it_looked(bench):
+    repo, env = bench
+    lacking = {"name": "lacking", "entrypoint": "plain.py:main", "parameters": {"word": "{{ secret.NOWHERE }}"}}
+    fallback = {"word": "{{ secret.NOWHERE | default('none') }}"}
+    given = {"name": "given", "entrypoint": "plain.py:main", "parameters": fallback}
+    repo.commit({"plain.py": PLAIN, "specs/b.yaml": specs(lacking, given)})
+    with Daemon(repo, env=env | {"RECONCILER_SECRET_NUMBER": "4711"}) as daemon:
+        daemon.applied(repo.head())
+        folder, file = env["RECONCILER_SECRETS"].split()
+        shown = said(repo, "show", "leak/warm")
+        places = (
+            f"from-folder ({folder}), FROM_ENV (environment), FROM_FILE ({file}), FROM_SOPS (specs/secrets/all.yaml)"
+        )
+        assert places in shown
+        assert "NOWHERE (missing: runs fail)" in said(repo, "show", "main/lacking")
+        assert "NOWHERE (missing: the fallback is used)" in said(repo, "show", "main/given")
+        reason = ended(repo.path, start(repo, "main/lacking"))["reason"]
+        assert reason.startswith(
+            "StepFailed: secret NOWHERE is nowhere: not in the daemon's environment (RECONCILER_SECRET_NOWHERE)"
+        )
+        assert "\n" not in reason
+        # A person who may ask for a run may name a secret in it; a number is one once the run knows it.
+        done = ended(
+            repo.path, start(repo, "main/given", n="{{ secret.NUMBER }}", other="{{ x }} {{ secret.FROM_SOPS }}")
+        )
+        assert (done["state"], done["result"]) == ("Completed", ["***", 4, "{{ x }} ***"]), done
+        assert done["parameters"]["n"] == "{{ secret.NUMBER }}"
+        bad = ended(repo.path, start(repo, "main/given", n="{{ secret.FROM_SOPS }}"))
+        assert bad["reason"].endswith("parameter 'n': '***' is not int"), bad
+    with pytest.raises(ReconcilerError, match="no daemon"):
+        start(repo, "main/given")
+    assert "no daemon answers, and only it knows them" in said(repo, "show", "leak/warm")
 
 
 def test_no_output_there_is_holds_a_secret(bench, tmp_path):
