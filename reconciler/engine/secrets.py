@@ -105,6 +105,8 @@ def find(todo: Order, run_dir: Path, vault: Mapping[str, Any] | None) -> Held:
             missing[name] = "is not for previews: the setting preview_secrets does not list it"
             continue
         value, why = _first(name, sources)
+        if value is None and len(sources) == 1:
+            why += "; the setting `secrets` names folders and files that hold more"
         if value is None:
             missing[name] = why
         elif fault := unfit(value):

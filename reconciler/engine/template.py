@@ -213,7 +213,8 @@ class _Template:
 
 
 def _outflows() -> Any:
-    """Loaded by a template once it has a run with secrets."""
+    """Loaded by a template once it has a run with secrets, with what the run itself needs."""
+    importlib.import_module("reconciler.engine.secrets")
     return importlib.import_module("reconciler.engine.outflow")
 
 

@@ -228,6 +228,24 @@ def test_no_descriptor_of_anyone_else_is_open_in_a_run(pool, tmp_path):
     assert mine == []
 
 
+@pytest.mark.parametrize("cold", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_run_holds_the_secrets_that_its_order_names_and_no_way_to_others(pool, tmp_path, monkeypatch, named, cold):
+    monkeypatch.setenv("RECONCILER_SECRET_MINE", "canary-mine")
+    monkeypatch.setenv("RECONCILER_SECRET_OTHER", "canary-other")
+    body = (
+        "import os\nfrom pathlib import Path\ndef main(value):\n"
+        "    links = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if int(n) > 2 and "
+        "os.path.exists(f'/proc/self/fd/{n}')]\n"
+        "    environ = Path('/proc/self/environ').read_text() + str(dict(os.environ))\n"
+        "    return [len(value), 'memfd' in str(links), 'canary' in environ, 'SECRET' in environ]\n"
+    )
+    order = {"parameters": {"value": "{{ secret.MINE }}"}, "env": {"PYTHONHASHSEED": "7"} if cold else {}}
+    done = run(pool, make_run(tmp_path, body, **order, **({"secrets": {}} if named else {})))
+    length = len("canary-mine" if named else "{{ secret.MINE }}")
+    assert last(done)["result"] == [length, False, False, False]
+
+
 @pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "LC_ALL"])
 def test_what_only_a_fresh_interpreter_obeys_is_obeyed(pool, tmp_path, variable):
     body = (
