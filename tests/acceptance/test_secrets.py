@@ -179,6 +179,11 @@ import os
 def main(n: int = 0, word: str = "", other: str = ""):
     print(n, word, other, os.environ.get("MINE"))
     return [n, len(word), other]
+
+def asks(word: str):
+    from reconciler import run_deployment
+
+    return run_deployment("main/given", {"other": f"<{word}>"}).id
 """
 
 
@@ -187,7 +192,8 @@ def test_what_gives_a_secret_is_told_by_name_and_what_lacks_one_says_where_it_lo
     lacking = {"name": "lacking", "entrypoint": "plain.py:main", "parameters": {"word": "{{ secret.NOWHERE }}"}}
     fallback = {"word": "{{ secret.NOWHERE | default('none') }}"}
     given = {"name": "given", "entrypoint": "plain.py:main", "parameters": fallback}
-    repo.commit({"plain.py": PLAIN, "specs/b.yaml": specs(lacking, given)})
+    asks = {"name": "asks", "entrypoint": "plain.py:asks", "parameters": {"word": "{{ secret.FROM_ENV }}"}}
+    repo.commit({"plain.py": PLAIN, "specs/b.yaml": specs(lacking, given, asks)})
     with Daemon(repo, env=env | {"RECONCILER_SECRET_NUMBER": "4711"}) as daemon:
         daemon.applied(repo.head())
         folder, file = env["RECONCILER_SECRETS"].split()
@@ -207,8 +213,11 @@ def test_what_gives_a_secret_is_told_by_name_and_what_lacks_one_says_where_it_lo
         done = ended(repo.path, start(repo, "main/given", other="{{ x }} {{ secret.NUMBER }}"))
         assert (done["state"], done["result"]) == ("Completed", [0, 4, "{{ x }} ***"]), done
         assert done["parameters"]["other"] == "{{ x }} {{ secret.NUMBER }}"
+        # What a run asks another run to do refers to the secrets that it was given itself.
+        other = ended(repo.path, ended(repo.path, start(repo, "asks/asks"))["result"])
+        assert (other["parameters"]["other"], other["result"]) == ("<{{ secret.FROM_ENV }}>", [0, 4, "<***>"]), other
         bad = ended(repo.path, start(repo, "main/given", n="{{ secret.FROM_SOPS }}"))
-        assert bad["reason"].endswith("parameter 'n': '***' is not int"), bad
+        assert bad["reason"].endswith("parameter 'n': '***' is not an integer"), bad
     with pytest.raises(ReconcilerError, match="no daemon"):
         start(repo, "main/given")
     assert "no daemon answers, and only it knows them" in said(repo, "show", "leak/warm")
