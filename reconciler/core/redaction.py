@@ -18,6 +18,8 @@ LEAST: Final = 4
 """Characters of the shortest secret that can be told from ordinary text."""
 _LINE = 8
 """Characters of the shortest part of a secret (a line, a text in it) that is taken for secret by itself."""
+_FEW = 20
+"""Parts of a secret that are also looked for encoded; of a long document the document itself is."""
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 
 
@@ -28,12 +30,11 @@ class Redactor:
         forms = {form for value in values for form in _forms(value)}
         self._forms = sorted((form.encode("utf-8", "surrogatepass") for form in forms), key=len, reverse=True)
         self._texts = sorted(forms, key=len, reverse=True)
-        self._in_bytes = re.compile(b"|".join(map(re.escape, self._forms)) or b"(?!)")
-        self._in_text = re.compile("|".join(map(re.escape, self._texts)) or "(?!)")
 
     def text(self, said: str) -> str:
         """The text without secrets."""
-        return self._in_text.sub(MASK, said) if any(form in said for form in self._texts) else said
+        found = [form for form in self._texts if form in said]
+        return re.sub("|".join(map(re.escape, found)), MASK, said) if found else said
 
     def data(self, value: Any, *, numbers: bool = False) -> Any:
         """A JSON value without secrets, in keys too, and in numbers if asked; anything else is left as it is."""
@@ -50,11 +51,9 @@ class Redactor:
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """What can be passed on of a stream so far, without secrets, and the rest, which may begin one."""
         held = self._may_begin(data)
-        if not any(form in data for form in self._forms):
-            return data[:held], data[held:]
         pieces: list[bytes] = []
         end = 0
-        for match in self._in_bytes.finditer(data):
+        for match in self._found(data):
             if match.start() >= held:
                 break
             pieces += (data[end : match.start()], MASK.encode())
@@ -64,7 +63,13 @@ class Redactor:
 
     def last(self, data: bytes) -> bytes:
         """The rest of a stream that has ended, without secrets."""
-        return self._in_bytes.sub(MASK.encode(), data)
+        ends = [0, *(end for match in self._found(data) for end in match.span()), len(data)]
+        return MASK.encode().join(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
+
+    def _found(self, data: bytes) -> Iterator[re.Match[bytes]]:
+        """Where forms stand, the longest at each place: only those that are there make the pattern."""
+        found = [form for form in self._forms if form in data]
+        return re.finditer(b"|".join(map(re.escape, found)), data) if found else iter(())
 
     def _may_begin(self, data: bytes) -> int:
         """The first place from which on the data is the beginning of a longer form; its length where there is none."""
@@ -80,8 +85,9 @@ class Redactor:
 
 def _forms(value: str) -> set[str]:
     """Every text that gives the value away."""
-    values = {value, *(part for part in _parts(value) if len(part) >= _LINE)}
-    found = {form for each in values for form in (each, *_encoded(each))}
+    parts = {part for part in _parts(value) if len(part) >= _LINE}
+    whole = {value, value.strip(), *(parts if len(parts) <= _FEW else ())}
+    found = {*parts, *whole, *(form for each in whole for form in _encoded(each))}
     return {form for form in found if len(form) >= LEAST}
 
 

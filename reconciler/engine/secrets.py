@@ -123,7 +123,7 @@ def mentioned(todo: Order) -> dict[str, bool]:
 
 def unfit(value: str) -> str | None:
     """Why a value cannot be used as a secret."""
-    if len(value) < LEAST:
+    if len(value.strip()) < LEAST:
         return f"has fewer than {LEAST} characters: it could not be told from other text, and so not be kept out of it"
     if len(value.encode("utf-8", "surrogatepass")) > MOST:
         return f"has more than {MOST} bytes"

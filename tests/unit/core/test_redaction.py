@@ -75,12 +75,21 @@ def test_an_encoded_secret_is_found(way, secret):
     [
         ("first line\nsecond line\n", "log: second line"),
         ("first line\r\nsecond line", "first line"),
+        (" short\n", "it is short"),
         ('{"private_key": "-----BEGIN\\nabcdefgh\\n", "n": 1}', "abcdefgh"),
         ("postgres://user:passw0rd@host/db", "login failed with passw0rd"),
     ],
 )
 def test_a_part_of_a_secret_is_one(secret, said):
     assert MASK in Redactor([secret]).text(said)
+
+
+def test_a_long_document_stays_quick():
+    document = "\n".join(f"line {number} of a long document" for number in range(1500))
+    redactor = Redactor([document])
+    assert len(redactor.split(b"nothing of it\n" * 1000)[0]) == 14_000
+    assert redactor.text("say: line 1400 of a long document!") == "say: ***!"
+    assert redactor.text(base64.b64encode(document.encode()).decode()).startswith(MASK)
 
 
 def test_the_rest_of_a_line_is_not_held_back():

@@ -27,6 +27,7 @@ def places(tmp_path):
     (folder / "BINARY").write_bytes(b"\xff\xfe\x00\x01")
     (folder / "BIG").write_text("x" * 70_000)
     (folder / "SHORT").write_text("abc\n")
+    (folder / "BLANK").write_text("      \n")
     os.mkfifo(folder / "FIFO")
     file.write_text(
         "# COMMENTED=comment\n; SYSTEMD=comment\n\nBOTH=of the file\nexport EXPORTED=exported\n"
@@ -65,6 +66,7 @@ def test_the_first_place_that_has_a_name_wins(places, tmp_path, name, value):
         ("FIFO", "FIFO (not a regular file)"),
         ("BINARY", "BINARY (not UTF-8 text)"),
         ("BIG", "has more than 65536 bytes"),
+        ("BLANK", "has fewer than 4 characters"),
         ("SHORT", "has fewer than 4 characters"),
     ],
 )
