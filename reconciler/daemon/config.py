@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.preview import misread
 from reconciler.core.retention import Keep
 from reconciler.model.errors import AccessError, InvalidRequestError
 
@@ -125,6 +126,9 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=f"choose {' or '.join(CHOICES[key])}")
     if key == "prune_limit" and not 0 <= fitted <= 1:
         raise InvalidRequestError(f"{where}: prune_limit is a share from 0 to 1, not {value!r}")
+    wrong = [why for pattern in fitted if (why := misread(pattern))] if key == "preview" else []
+    if wrong:
+        raise InvalidRequestError(f"{where}: preview cannot be {value!r}", hint=wrong[0])
     if isinstance(fitted, int | float) and not isinstance(fitted, bool) and key != "prune_limit" and fitted <= 0:
         raise InvalidRequestError(f"{where}: {key} must be more than 0, not {value!r}")
     return fitted

@@ -106,6 +106,7 @@ class Orders:
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": self._passed_on | dict(variables.get("env") or {}),
             "flow": flow,
+            **({"preview": run.preview} if run.preview else {}),
         }
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
