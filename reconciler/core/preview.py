@@ -5,13 +5,12 @@ the branch and no schedules. The tracked branch's plan, guard and problems know 
 """
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 
 from reconciler.core import pinned, plan
+from reconciler.core.branch_patterns import matches
 from reconciler.model.events import (
     DeploymentCreated,
     DeploymentMoved,
@@ -21,13 +20,12 @@ from reconciler.model.events import (
 )
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
+from reconciler.model.names import MAX_NAME
 from reconciler.model.plan import Action, Declared, Desired, Json, Plan, Problem, Source, SourceKind
 from reconciler.model.state import Observed
 
 MOST = 20
 """Branches that are previewed at once."""
-LONGEST_NAME = 200
-"""Of a deployment's own name, as in model/spec: that one is for readers of specs, and too slow for a start."""
 LONGEST_SUFFIX = 60
 HASH = 6
 
@@ -60,28 +58,6 @@ class Applied:
 
 
 # --- which branches -------------------------------------------------------------------------------------------------
-
-
-def matches(branch: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a branch is asked for: `*` and `?` stay within one level as on GitHub, `**` goes over all levels."""
-    return any(_compiled(pattern).fullmatch(branch) for pattern in patterns)
-
-
-def misread(pattern: str) -> str:
-    """Why a pattern is none; empty for a good one."""
-    if pattern.startswith(("refs/", "/", "origin/")):
-        return "patterns are of branch names, such as feature/*"
-    odd = "".join(sorted(set(pattern) & set("[]^~:\\ ")))
-    return f"patterns know *, ** and ?, and no branch has {odd!r} in its name" if odd else ""
-
-
-_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-_PART = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(_WILD.get(part) or re.escape(part) for part in _PART.findall(pattern)), re.DOTALL)
 
 
 def chosen(
@@ -209,11 +185,14 @@ class _Resting(Mapping[str, Mapping[str, Json]]):
 def _as_preview(branch: str, suffix: str, desired: Desired, observed: Observed) -> Desired:
     """What a branch declares, as its preview; what cannot be deployed is a problem instead."""
     taken = {name.casefold(): d.preview for name, d in observed.deployments.items() if d.preview != branch}
+    own_pools = {name for name, pool in desired.pools.items() if _differs(pool, observed.pools.get(name))}
     found: dict[str, Declared] = {}
     problems = list(desired.problems)
     for declared in desired.deployments.values():
         name = named(declared.name, suffix)
-        why = _misfit(name, taken) or _no_pool(desired.specs[declared.digest], desired, observed)
+        why = _misfit(name, taken)
+        if not why and own_pools:  # specs are looked up in the store: not thousands of them for nothing
+            why = _no_pool(desired.specs[declared.digest], own_pools, observed)
         if why:
             problems.append(Problem(declared.file, declared.line, 1, "", f"{declared.name} is not previewed: {why}"))
         else:
@@ -236,11 +215,16 @@ def _misfit(name: str, taken: Mapping[str, str]) -> str:
     return f"{name} is declared by {f'the preview of {whose}' if whose else 'the tracked branch'}: rename one of them"
 
 
-def _no_pool(spec: Mapping[str, Json], desired: Desired, observed: Observed) -> str:
+def _differs(pool: Mapping[str, Json], applied: Mapping[str, Json] | None) -> bool:
+    """Whether runs could be sent to a declared pool that could not be sent to it as applied."""
+    return applied is None or not (pool.get("work_queues") or {}).keys() <= (applied.get("work_queues") or {}).keys()
+
+
+def _no_pool(spec: Mapping[str, Json], own_pools: Collection[str], observed: Observed) -> str:
     """Why its runs could go nowhere: a preview creates and changes no work pool."""
     pool = spec.get("work_pool") or {}
     name, queue = pool.get("name") or "process", pool.get("work_queue_name") or "default"
-    if name not in desired.pools:
+    if name not in own_pools:
         return ""
     if name not in observed.pools:
         return f"work pool {name} is declared on this branch only, and previews make no work pools: merge it first"
@@ -271,7 +255,7 @@ def suffix_of(branch: str, observed: Observed) -> str:
 def named(name: str, suffix: str) -> str:
     """The name of a deployment in a preview: `flow/name--suffix`, the name cut where all of it would be too long."""
     flow, _, own = name.partition("/")
-    room = LONGEST_NAME - len(suffix) - 2
+    room = MAX_NAME - len(suffix) - 2
     return f"{flow}/{own if len(own) <= room else _hashed(own, own, room)}--{suffix}"
 
 

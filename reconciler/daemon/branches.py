@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler import git
-from reconciler.core.preview import Head, matches
+from reconciler.core.branch_patterns import matches
+from reconciler.core.preview import Head
 from reconciler.daemon.reading import Branches as Heads
 from reconciler.daemon.reading import Previewed
 from reconciler.git.repository import Repository

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.preview import misread
+from reconciler.core.branch_patterns import misread
 from reconciler.core.retention import Keep
 from reconciler.model.errors import AccessError, InvalidRequestError
 

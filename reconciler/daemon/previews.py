@@ -129,9 +129,14 @@ class Previews:
             log.exception("branch %s at %s cannot be planned", read.branch, read.revision[:8])
             self._read[read.branch] = replace(read, desired=None)
             return
-        if made.facts:
-            named = (c.declared for c in made.plan.changes)
-            payloads.add_specs(read.texts, (d for d in named if d and d.digest in read.texts))
+        named = [c.declared for c in made.plan.changes if c.declared]
+        known = [d for d in named if d.digest in read.texts]
+        if any(d.digest not in read.texts and not payloads.has(d.digest) for d in named):
+            # Retention let go of a spec that is wanted again: the branch is read once more.
+            del self._read[read.branch], self._asked[read.branch]
+            self._request({read.branch: read.revision})
+        elif made.facts:
+            payloads.add_specs(read.texts, known)
             stage(list(made.facts))
             self._told.append((read.branch, made))
 

@@ -8,7 +8,7 @@ from helpers_facts import NOW, a_declared, a_ledger, a_rule, a_spec, apply, desi
 
 from reconciler.core import commands, preview
 from reconciler.core import rows as rows_
-from reconciler.core.preview import Head, Policy, matches, misread, named, suffix_of
+from reconciler.core.preview import Head, Policy, named, suffix_of
 from reconciler.model.events import BranchTracked
 from reconciler.model.plan import Source, SourceKind
 from reconciler.model.state import Observed, Preview
@@ -43,29 +43,6 @@ def ledger():
 
 def names(ledger, branch="feature/x"):
     return sorted(name for name, d in ledger.observed.deployments.items() if d.preview == branch)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "yes", "no"),
-    [
-        ("feature/*", "feature/x feature/x-1.2", "feature/team/x feature main xfeature/y"),
-        ("feature/**", "feature/x feature/team/x", "feature"),
-        ("**", "main a/b/c", ""),
-        ("*", "main x", "a/b"),
-        ("**/x", "x a/x a/b/x", "a/xy"),
-        ("pr-??", "pr-12", "pr-1 pr-123"),
-        ("v1.0", "v1.0", "v1x0"),
-    ],
-)
-def test_patterns(pattern, yes, no):
-    assert [b for b in yes.split() if not matches(b, (pattern,))] == []
-    assert [b for b in no.split() if matches(b, (pattern,))] == []
-    assert not misread(pattern)
-
-
-@pytest.mark.parametrize("pattern", ["refs/pull/*", "refs/heads/x", "/x", "[ab]", "a b"])
-def test_what_is_no_pattern_of_branches_is_told(pattern):
-    assert misread(pattern)
 
 
 @pytest.mark.parametrize(
