@@ -164,7 +164,7 @@ def _previews(observed: Observed, left: Sequence[str]) -> None:
             _problem(problem, f"of {branch} ")
     if left:
         few = ", ".join(left[:FEW]) + (", …" if len(left) > FEW else "")
-        say(f"{len(left)} more branches match and are not previewed, their commits are older: {plain(few)}")
+        say(f"{len(left)} more branches match and are not previewed, with commits no newer than those: {plain(few)}")
 
 
 def _problem(problem: dict[str, Json], of: str = "") -> None:

@@ -203,6 +203,7 @@ def resume(observed: Observed, name: str, now: datetime, who: str, reason: str) 
     deployment = find(observed, name)
     if not deployment.suspended:
         hint = f"it is paused in git: edit {deployment.file}" if deployment.paused else ""
+        hint = f"it is a preview of {deployment.preview}: it runs by hand only" if deployment.preview else hint
         raise ConflictError(f"{name} is not suspended", hint=hint)
     return [*rest.skipped(deployment, now), DeploymentResumed(deployment=name, reason=reason, who=who)]
 

@@ -145,7 +145,9 @@ def apply(branch: str, desired: Desired, observed: Observed, now: datetime, poli
 
 
 def _in_preview(fact: Fact, branch: str) -> Fact:
-    return replace(fact, preview=branch) if isinstance(fact, DeploymentCreated) else fact
+    if not isinstance(fact, DeploymentCreated):
+        return fact
+    return replace(fact, preview=branch, reason=f"{fact.reason} of branch {branch}")
 
 
 def _applied(branch: str, suffix: str, made: Plan, whole: str | None, until: datetime) -> PreviewApplied:

@@ -106,8 +106,8 @@ class Looker:
         while not self._stopping:
             if look:
                 self._once()
-            while self.branches.wanted and not self._stopping:
-                self._read_branch()
+            if self.branches.wanted and not self._stopping:
+                self._read_branch()  # one, and then the tracked branch first again
             look = self._rest()
 
     def _rest(self) -> bool:
