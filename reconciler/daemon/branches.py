@@ -112,8 +112,13 @@ class Branches:
             return
         if reads.looks_elsewhere:
             self._elsewhere[branch] = (reads, desired)
-        if not (observer and before and before[1] == desired):
+        if not (observer and before and _same(before[1], desired)):
             self._post(Previewed(branch, commit, desired, dict(reads.specs)))
+
+
+def _same(a: Desired, b: Desired) -> bool:
+    """Whether two readings of one commit say the same: digests stand for the specs."""
+    return (a.deployments, a.problems, a.pools) == (b.deployments, b.problems, b.pools)
 
 
 def _age(repo: Repository, commit: str) -> datetime:

@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from helpers_facts import a_declared, a_ledger, a_spec, apply, desired_of, later, picture, tell
+from helpers_facts import a_declared, a_ledger, a_spec, apply, desired_of, history, later, picture, tell
 
-from reconciler.core import plan, preview, rows
+from reconciler.core import plan, preview, project, rows
 from reconciler.core.plan import Policy
 from reconciler.core.preview import Head
 from reconciler.model.events import BranchTracked
@@ -81,6 +81,7 @@ def test_previews_settle_leave_nothing_and_never_touch_the_tracked_branch(seed: 
             if d.preview and not d.invalid:
                 assert (d.paused, d.schedules, d.source.kind) == (True, (), SourceKind.COMMIT)
                 assert d.source.commit in {f"w-{live[d.preview]}", "c0", "c1", "c2"}
+    assert picture(project.replay(history(ledger.store))[0]) == picture(ledger.observed)
     tell(ledger, *preview.ended({}, ledger.observed, later(9999), WANTED), now=later(9999))
     assert tracked(ledger) == tracked(alone)
     assert (ledger.observed.previews, ledger.observed.deployments.keys()) == ({}, alone.observed.deployments.keys())
