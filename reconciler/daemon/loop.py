@@ -257,10 +257,8 @@ class Loop:
             self._found(message.revision, now)
         elif isinstance(message, Unreadable):
             self._lost(message, now)
-        elif isinstance(message, Branches):
-            self.previews.found(message)
-        elif isinstance(message, Previewed):
-            self.previews.read(message)
+        elif isinstance(message, Branches | Previewed):
+            self.previews.take(message)
         elif isinstance(message, Report):
             self._reported(message, now)
         elif isinstance(message, Request):
@@ -313,7 +311,8 @@ class Loop:
             self.stage(facts, now)
             self._ahead = agenda.look_ahead(self.ledger.observed)
             self._told.append(made)
-            self.previews.stir()
+            if made.pools or any(change.action is not Action.UPDATE for change in made.changes):
+                self.previews.stir()
         if not made.refused:
             self._keep = self._read
 

@@ -43,6 +43,11 @@ class Previews:
         self._kept: tuple[str, ...] | None = None if policy.patterns else ()
         """Those that were told last."""
         self._stirred = True
+        """Whether to decide in the next turn."""
+        self._due: set[str] | None = None
+        """Branches to plan then; None for all of them."""
+        self._sound = True
+        """Whether deciding came to its end the last time."""
         self._wake: datetime | None = None
         self._told: list[tuple[str, Applied]] = []
         self._ends: list[PreviewPruned] = []
@@ -56,24 +61,32 @@ class Previews:
         return self.looked and not self._stirred and not self._asked.keys() - self._read.keys()
 
     def stir(self) -> None:
-        """Something moved that previews depend on."""
-        self._stirred = True
+        """Something moved that previews depend on: names, work pools."""
+        self._stirred, self._due = True, None
 
-    def found(self, message: Branches) -> None:
-        """Git said which branches there are."""
+    def take(self, message: Branches | Previewed) -> None:
+        """Git said which branches there are, or what one of them says."""
+        if isinstance(message, Branches):
+            self._found(message)
+        else:
+            self._took(message)
+
+    def _found(self, message: Branches) -> None:
         self.looked = True
-        self._stirred = True
-        if message.heads is not None:
-            self._heads = message.heads
-            failed = [branch for branch, read in self._read.items() if read.desired is None]
-            for branch in failed:
-                self._read.pop(branch)
-                self._asked.pop(branch, None)
+        if message.heads is None:
+            return
+        failed = [branch for branch, read in self._read.items() if read.desired is None]
+        for branch in failed:
+            self._read.pop(branch)
+            self._asked.pop(branch, None)
+        self._stirred = self._stirred or bool(failed) or message.heads != self._heads
+        self._heads = message.heads
 
-    def read(self, message: Previewed) -> None:
-        """A branch was read."""
+    def _took(self, message: Previewed) -> None:
         self._read[message.branch] = message
         self._stirred = True
+        if self._due is not None:
+            self._due.add(message.branch)
         if message.desired is None:
             log.warning("branch %s cannot be previewed: %s", message.branch, message.reason)
 
@@ -87,22 +100,24 @@ class Previews:
         """Stage what previews need now; costs nothing while nothing moved."""
         if not self._stirred and (self._wake is None or now < self._wake):
             return
-        self._stirred = False
+        due, self._due, self._stirred, self._sound = self._due, set(), False, False
         ends = preview.ended(self._heads, observed, now, self._policy)
         if ends:
             stage(ends)
             self._ends += [fact for fact in ends if isinstance(fact, PreviewPruned)]
+            due = None  # names are free again
         live, left = preview.chosen(self._heads or {}, observed, now, self._policy)
         for branch in self._read.keys() - live.keys():
             del self._read[branch]
         self._asked = {branch: commit for branch, commit in self._asked.items() if branch in live}
         self._request(live)
         for branch, commit in live.items():
-            read = self._read.get(branch)
+            read = self._read.get(branch) if due is None or branch in due else None
             if read is not None and read.desired is not None and read.revision == commit:
                 self._apply(read, observed, now, stage, payloads)
         self._left = left
         self._wake = preview.wake_at(observed, now)
+        self._sound = True
 
     def _request(self, live: Mapping[str, str]) -> None:
         wanted = {branch: commit for branch, commit in live.items() if self._asked.get(branch) != commit}
@@ -124,6 +139,8 @@ class Previews:
             return
         try:
             made = preview.apply(read.branch, payloads.with_specs(read.desired), observed, now, self._policy)
+        except StoreError:
+            raise
         except Exception:
             # A defect of ours, met by one branch: the others and the tracked one go on.
             log.exception("branch %s at %s cannot be planned", read.branch, read.revision[:8])
@@ -141,8 +158,10 @@ class Previews:
             self._told.append((read.branch, made))
 
     def undone(self) -> None:
-        """Nothing of this turn happened."""
+        """Nothing of this turn happened: it is decided again, unless it was deciding that failed."""
         self._told, self._ends = [], []
+        if self._sound:
+            self.stir()
 
     def stored(self, store: Store, observed: Observed) -> None:
         """What was staged is durable: say so, and let go of the specs that the store has now."""

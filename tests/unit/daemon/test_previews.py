@@ -31,7 +31,7 @@ class Turns:
 
     def turn(self, *messages, now=NOW):
         for message in messages:
-            (self.previews.found if isinstance(message, Branches) else self.previews.read)(message)
+            self.previews.take(message)
         stage = lambda facts: self.ledger.stage(facts, now, self.payloads.new())  # noqa: E731 - a thing to hand over
         self.previews.decide(self.ledger.observed, now, stage, self.payloads)
         events = self.ledger.flush()
@@ -143,6 +143,18 @@ def test_a_spec_that_retention_let_go_of_is_read_again():
     assert turns.turn(replace(one, texts={}, desired=replace(one.desired, specs={}))) == []
     assert turns.asked == [{"x": "1"}] * 2
     assert turns.turn(one) == CREATED
+
+
+def test_a_turn_that_came_to_nothing_is_decided_again():
+    turns = Turns()
+    turns.turn(heads(x="1"))
+    turns.previews.take(read("x", "1", "etl/a"))
+    turns.previews.decide(turns.ledger.observed, NOW, lambda facts: turns.ledger.stage(facts, NOW), turns.payloads)
+    turns.ledger.drop()
+    turns.payloads.forget()
+    turns.previews.undone()
+    assert turns.turn() == CREATED
+    assert turns.turn() == []
 
 
 def test_without_patterns_what_was_previewed_is_pruned_at_once():
