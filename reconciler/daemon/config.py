@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.core.branch_patterns import misread
 from reconciler.core.retention import Keep
+from reconciler.engine.vault import SECRET
 from reconciler.model.errors import AccessError, InvalidRequestError
 
 MIB = 1024 * 1024
@@ -88,8 +89,8 @@ def kept(settings: Settings) -> Keep:
 
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
-    """The variables among `names` that are set here, to hand to a run."""
-    return {name: os.environ[name] for name in names if name in os.environ}
+    """The variables among `names` that are set here, to hand to a run; secrets go by reference only."""
+    return {name: os.environ[name] for name in names if name in os.environ and not name.startswith(SECRET)}
 
 
 def _from_file(path: Path) -> dict[str, Any]:

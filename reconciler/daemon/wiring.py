@@ -187,7 +187,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         looker,
         watch,
         supervisor,
-        Server(state, Asked(loop, state, serving, keeper).answer),
+        Server(state, Asked(loop, state, serving, keeper, orders.sealed).answer),
         keeper,
         store,
         branch,
