@@ -16,7 +16,8 @@ from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
 from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
-from reconciler.daemon.observe import ROOT_FILE, Observer
+from reconciler.daemon.observe import Observer
+from reconciler.daemon.spec_dir import ROOT_FILE
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree

@@ -78,7 +78,7 @@ def shown(observer: Observer, desired) -> dict:
 def step(kept: Observer, repo: Repo, applied: str | None = None):
     """What the kept observer says now, after comparing it with a fresh one."""
     desired = said(kept, repo, applied=applied)
-    other = fresh(kept._under)
+    other = fresh(kept._dir.path)
     expected = shown(other, said(other, repo))
     assert shown(kept, desired) == expected
     for name in desired.deployments.values():
