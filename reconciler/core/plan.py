@@ -98,7 +98,7 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
 def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
     found = _compare(desired, observed)
-    new_and_broken = desired.broken - _files(observed) if desired.broken else frozenset()
+    new_and_broken = desired.broken - _files(observed) if desired.broken and not desired.unsure else desired.broken
     held = [d for d in found.missing if new_and_broken or d.file in desired.broken]
     prunes = [d for d in found.missing if d not in held] if held else found.missing
     changes = [_create(desired, declared) for declared in found.new]

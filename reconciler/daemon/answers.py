@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from reconciler.core.declare import Entry
 from reconciler.core.version import paths as scope_paths
 from reconciler.daemon.spec_row import Row
 from reconciler.git import history
@@ -52,5 +53,17 @@ class Answers:
 
 def scopes_of(path: str, row: Row) -> set[Scope]:
     """The scopes whose newest commit a file and its deployments ask for."""
-    own = {scope_paths(e.source, path) for e in row.read.entries if e.source.kind is SourceKind.SCOPE}
-    return {(path,)} | own
+    return {file_scope(path, row)} | {
+        source_scope(path, e) for e in row.read.entries if e.source.kind is SourceKind.SCOPE
+    }
+
+
+def file_scope(path: str, row: Row) -> Scope:
+    """The paths whose newest change is the spec commit of a file: with the overlay that changes it."""
+    return (path, *sorted({e.overlay for e in row.read.entries if e.overlay}))
+
+
+def source_scope(path: str, entry: Entry) -> Scope:
+    """The paths whose newest change is the source commit of a deployment with a scope of its own."""
+    own = scope_paths(entry.source, path)
+    return (*own, entry.overlay) if entry.overlay and own != WHOLE else own

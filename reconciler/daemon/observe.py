@@ -10,10 +10,11 @@ from dataclasses import replace
 
 from reconciler.core.assemble import Assembly
 from reconciler.core.declare import Entry
-from reconciler.core.version import paths as scope_paths
-from reconciler.daemon.answers import WHOLE, Answers, Scope, scopes_of
+from reconciler.core.document import NOTHING
+from reconciler.core.overlay import Overlay
+from reconciler.daemon.answers import WHOLE, Answers, Scope, file_scope, scopes_of, source_scope
 from reconciler.daemon.poison import NO_POISON, Poison
-from reconciler.daemon.reading import Texts, stamp
+from reconciler.daemon.reading import BASE, Environment, Texts, stamp
 from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.spec_row import OTHERS, Resolve, Row, RowReader
 from reconciler.daemon.view import Bring, View
@@ -21,13 +22,13 @@ from reconciler.daemon.words import Words
 from reconciler.git import history, tree
 from reconciler.git.repository import Repository
 from reconciler.model.ids import canonical
-from reconciler.model.plan import Declared, Desired, Json, Source, SourceKind
+from reconciler.model.plan import Declared, Desired, Json, Problem, Source, SourceKind
 
 
 class Observer:
     """Reads the spec files of one repository, revision after revision."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the shell that this one knows nothing else of
         self,
         specs: str,
         words: Words,
@@ -35,8 +36,12 @@ class Observer:
         resolve: Resolve,
         bring: Bring = lambda _repo, _tree, _source: (),
         poison: Poison = NO_POISON,
+        *,
+        env: Environment = BASE,
     ) -> None:
         self._dir = SpecDir(specs)
+        self._env = env
+        self._overlay = Overlay(variables=env.variables)
         self._reader = RowReader(words, ours, resolve, bring, poison)
         self.revision: str | None = None
         self.specs = self._reader.specs
@@ -52,6 +57,8 @@ class Observer:
         self._elsewhere_files: set[str] = set()
         self._refused: set[str] = set()
         """Files of which the whole refuses entries: no plan names their specs, so the store has none of them."""
+        self._held = False
+        """Whether the overlay is broken: what was read is not applied, and is read again."""
         self._unread: set[str] = set()
         """Such files after a restart: they are read again for their specs."""
 
@@ -59,8 +66,10 @@ class Observer:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
         new_tree = repo.commit(head).tree
         with self._reader.view(repo, new_tree) as view:
-            rows = {path: self._reader.read(view, path, entry) for path, entry in self._to_read(repo, new_tree).items()}
-            rows |= self._moved_elsewhere(view, rows)
+            overlay = self._overlay_at(view)
+            todo = self._to_read(repo, new_tree, overlay)
+            rows = {path: self._reader.read(view, path, entry, overlay) for path, entry in todo.items()}
+            rows |= self._moved_elsewhere(view, rows, overlay)
         wanted = {scope for path, row in rows.items() if row for scope in scopes_of(path, row)}
         answers = self._answers.at(repo, self.revision, head, wanted)
         # From here on nothing can fail: the new revision is taken whole.
@@ -69,7 +78,7 @@ class Observer:
         affected = rows.keys() | {path for scope in answers for path in self._by_scope.get(scope, ())}
         affected |= {found[0] for name in dropped if (found := self._all.owner(name))}
         self._unread.clear()
-        self.revision, self._tree = head, new_tree
+        self.revision, self._tree, self._overlay = head, new_tree, overlay
         self._redeclare(affected)
         self._dirty |= affected
         return self._desired(_rewound(repo, applied, head))
@@ -81,12 +90,25 @@ class Observer:
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    def _to_read(self, repo: Repository, new: str) -> dict[str, tree.Entry | None]:
-        """Spec files that differ from what was read, and those whose code does."""
-        if self._tree is None:
-            return {e.path: e for e in self._dir.listed(repo, new)}
+    def _overlay_at(self, view: View) -> Overlay:
+        """The overlay in a tree. Raises SourceUnavailableError where there is none."""
+        if self._env.name is None:
+            return self._overlay
+        entry = self._dir.overlay(view.repo, view.tree, self._env.name)
+        known = self._overlay
+        if (known.file, known.blob) == (entry.path, entry.id) and known.document is not NOTHING:
+            return known
+        return self._reader.overlay(view, entry, self._env.variables)
+
+    def _to_read(self, repo: Repository, new: str, overlay: Overlay) -> dict[str, tree.Entry | None]:
+        """Spec files that differ from what was read, and those whose code does; all with another overlay."""
+        known = self._overlay
+        if self._tree is None or self._held or (known.file, known.blob) != (overlay.file, overlay.blob):
+            found: dict[str, tree.Entry | None] = dict.fromkeys(self._rows)
+            found |= {e.path: e for e in self._dir.listed(repo, new)}
+            return found | ({overlay.file: tree.lookup(repo, new, overlay.file)} if overlay.file else {})
         # What was refused for another file's sake is read again, as its specs were never applied and kept.
-        found: dict[str, tree.Entry | None] = {}
+        found = {}
         again = set(self._all.refused())
         for path, _before, after in tree.diff(repo, self._tree, new):
             stands = after is not None and self._dir.stands_for_specs(after)
@@ -96,10 +118,10 @@ class Observer:
         again |= self._unread
         return found | {path: tree.lookup(repo, new, path) for path in again - found.keys()}
 
-    def _moved_elsewhere(self, view: View, done: Mapping[str, object]) -> dict[str, Row | None]:
+    def _moved_elsewhere(self, view: View, done: Mapping[str, object], overlay: Overlay) -> dict[str, Row | None]:
         """Files that follow another branch or repository, read again where that has moved."""
         return {
-            path: self._reader.read(view, path, tree.lookup(view.repo, view.tree, path))
+            path: self._reader.read(view, path, tree.lookup(view.repo, view.tree, path), overlay)
             for path in self._elsewhere_files
             if path not in done and self._reader.has_moved(view.repo, self._rows[path])
         }
@@ -139,13 +161,18 @@ class Observer:
 
     def _declared(self, path: str, entry: Entry) -> Declared:
         return Declared(
-            entry.name, path, entry.line, entry.digest, self._answers.commit((path,))[0], self._source(path, entry)
+            entry.name,
+            path,
+            entry.line,
+            entry.digest,
+            self._answers.commit(file_scope(path, self._rows[path]))[0],
+            self._source(path, entry),
         )
 
     def _source(self, path: str, entry: Entry) -> Source:
         source = entry.source
         if source.kind is SourceKind.SCOPE:
-            commit, note = self._answers.commit(scope_paths(source, path))
+            commit, note = self._answers.commit(source_scope(path, entry))
             return replace(source, commit=commit, note=note)
         commits = self._rows[path].commits or {}
         return replace(source, commit=commits.get(entry.name)) if source.kind in OTHERS else source
@@ -160,6 +187,11 @@ class Observer:
                 if entry.name not in kept:
                     deployments.pop(entry.name, None)
         problems, notes, broken = self._all.told(refused)
+        unfit = self._overlay.problems or self._unmatched()
+        self._held = bool(unfit)
+        if unfit:
+            # Nobody knows which deployments it meant: each stays as it was.
+            deployments, problems, broken = {}, tuple(sorted({*problems, *unfit})), broken | {self._overlay.file}
         return Desired(
             revision=self.revision or "",
             tree=self._tree or "",
@@ -167,11 +199,20 @@ class Observer:
             deployments=deployments,
             specs=Texts(self.specs),
             broken=broken,
+            unsure=self._held,
             problems=problems,
             notes=notes,
             rewound_from=rewound,
-            pools=self._all.pools(),
+            pools={} if self._held else self._all.pools(),
         )
+
+    def _unmatched(self) -> list[Problem]:
+        """What the overlay patches and no file has, as far as every file can be read."""
+        if not self._overlay.patches or any(row.read.hides_some for row in self._rows.values()):
+            return []
+        matched = {index for row in self._rows.values() for index in row.read.patched}
+        names = {e.name.partition("/")[2] for row in self._rows.values() for e in row.read.entries}
+        return self._overlay.unmatched(matched, names | self._all.pools().keys(), self._rows)
 
     # --- a restart -------------------------------------------------------------------------------------------------
 
@@ -181,7 +222,8 @@ class Observer:
         return {**items, "": canonical(self._stamp() | {"tree": self._tree, "whole": self._answers.text(WHOLE)})}
 
     def _stamp(self) -> dict[str, Json]:
-        return stamp(self._dir.path, self.revision) | {"elsewhere": self.looks_elsewhere}
+        overlay = {"overlay": [self._overlay.file, self._overlay.blob], "held": self._held}
+        return stamp(self._dir.path, self.revision, self._env) | {"elsewhere": self.looks_elsewhere, **overlay}
 
     def settled(self) -> None:
         """What was read is applied and kept: nothing of it is needed here but what is refused."""
@@ -193,7 +235,8 @@ class Observer:
     def restore(self, items: Mapping[str, bytes]) -> None:
         """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
         head = json.loads(items.get("", b"{}"))
-        if stamp(self._dir.path, head.get("revision")).items() - head.items():
+        wanted = stamp(self._dir.path, head.get("revision"), self._env)
+        if head.get("held") or any(head.get(key) != value for key, value in wanted.items()):
             return
         for path, text in items.items():
             if path and text:
@@ -202,6 +245,9 @@ class Observer:
                     self._answers.load(scope, answer)
                 self._take(path, Row.load(path, data))
         self._answers.load(WHOLE, head["whole"])
+        if self._env.name is not None:
+            file, blob = head["overlay"]
+            self._overlay = Overlay(file, blob)  # itself is read when it is needed
         self._redeclare(list(self._rows))
         self._unread = set(self._all.refused())
         self.revision, self._tree = head["revision"], head["tree"]

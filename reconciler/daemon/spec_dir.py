@@ -1,15 +1,17 @@
-"""Which files of a repository are specs: the directory of spec files. Called by daemon/observe and validate."""
+"""The directory of spec files: which files are specs, which are overlays. Called by daemon/observe and validate."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from reconciler.core._parse_keys import nearest
 from reconciler.git import tree
 from reconciler.git.repository import Repository
+from reconciler.model.errors import SourceUnavailableError
 
 ROOT_FILE = "prefect.yaml"
 YAML = (".yaml", ".yml")
-APART = ("env", "secrets")
-"""Folders in the directory of spec files that hold overlays and encrypted files: nothing below them is a spec."""
+OVERLAYS, SECRETS = "env", "secrets"
+"""Folders in the directory of spec files: nothing below them is read as a spec."""
 
 
 class SpecDir:
@@ -18,7 +20,7 @@ class SpecDir:
     def __init__(self, path: str) -> None:
         self.path = "" if path.strip("/") == "." else path.strip("/")
         self.inside = f"{self.path}/" if self.path else ""
-        self._apart = tuple(f"{self.inside}{name}" for name in APART)
+        self._apart = (f"{self.inside}{OVERLAYS}", f"{self.inside}{SECRETS}")
 
     def is_spec(self, path: str) -> bool:
         """Whether a file of this path is read as specs."""
@@ -43,6 +45,31 @@ class SpecDir:
         root = tree.lookup(repo, top, ROOT_FILE)
         if root is not None and self.path:
             yield root
+
+    def environments(self, repo: Repository, top: str) -> dict[str, tree.Entry]:
+        """The overlays of a tree by the name of their environment."""
+        folder = tree.lookup(repo, top, self._apart[0])
+        if folder is None or folder.mode != tree.DIRECTORY:
+            return {}
+        found: dict[str, tree.Entry] = {}
+        for entry in tree.walk(repo, top, self._apart[0]):
+            name, dot, ending = entry.path.removeprefix(f"{self._apart[0]}/").rpartition(".")
+            if f"{dot}{ending}" in YAML and "/" not in name and name:
+                found.setdefault(name, entry)  # .yaml is listed before .yml
+        return found
+
+    def overlay(self, repo: Repository, top: str, name: str) -> tree.Entry:
+        """The overlay of an environment. Raises SourceUnavailableError where there is none: no other state is meant."""
+        for ending in YAML:
+            entry = tree.lookup(repo, top, f"{self._apart[0]}/{name}{ending}")
+            if entry is not None:
+                return entry
+        known = sorted(self.environments(repo, top))
+        path = f"{self._apart[0]}/{name}.yaml"
+        raise SourceUnavailableError(
+            f"there is no environment {name!r} here: no {path}{nearest(name, known)}",
+            hint=f"known: {', '.join(known)}" if known else f"commit {path}, or serve without --env",
+        )
 
     def _is_apart(self, path: str) -> bool:
         return any(path == folder or path.startswith(f"{folder}/") for folder in self._apart)

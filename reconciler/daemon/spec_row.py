@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from reconciler.core import overlay as overlays
 from reconciler.core import pooled
 from reconciler.core.declare import Code, FileRead, declare, read_of
+from reconciler.core.overlay import Overlay
 from reconciler.core.parse import parse
 from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison
 from reconciler.daemon.reading import Elsewhere
@@ -78,23 +80,31 @@ class RowReader:
         with self._poison.watched():
             yield View(repo, tree_id, self._poison)
 
-    def read(self, view: View, path: str, entry: tree.Entry | None) -> Row | None:
-        """The file; None when it is gone. Raises SourceUnavailableError."""
+    def overlay(self, view: View, entry: tree.Entry, variables: Mapping[str, Json]) -> Overlay:
+        """The overlay in a file, under the operator's variables; what is wrong with it is in the answer."""
+        try:
+            data = _bytes(view.repo, entry)
+            self._poison.spec(entry.path, entry.id)
+            return overlays.read(data, entry.path, entry.id, variables)
+        except (_UnfitError, IsolatedError) as error:
+            return overlays.broken(entry.path, entry.id, error.why)
+
+    def read(self, view: View, path: str, entry: tree.Entry | None, overlay: Overlay) -> Row | None:
+        """The file as the overlay has it; None when it is gone. Raises SourceUnavailableError."""
         if entry is None:
             return None
-        if entry.mode not in (tree.FILE, tree.EXECUTABLE):
-            kind = {tree.SYMLINK: "a symbolic link", tree.GITLINK: "a submodule"}.get(entry.mode, "not a regular file")
-            return Row(faulty(path, f"it is {kind}; specs are regular files of the repository itself"))
+        if overlay.problems:
+            return Row(FileRead(path, problems=overlay.problems)) if path == overlay.file else None
         try:
-            data = view.repo.blob(entry.id, FILE_LIMIT)
-        except TooLargeError as error:
-            return Row(faulty(path, f"the file has {error.size} bytes; a spec file has at most {FILE_LIMIT}"))
+            data = _bytes(view.repo, entry)
+        except _UnfitError as error:
+            return Row(faulty(path, error.why))
         asked: set[str] = set()
         elsewhere: dict[Source, str] = {}
         self._pending = False
         try:
             self._poison.spec(path, entry.id)
-            read = self._declare(data, path, lambda source: self._code(view, source, asked, elsewhere))
+            read = self._declare(data, path, overlay, lambda source: self._code(view, source, asked, elsewhere))
         except IsolatedError as isolated:
             return Row(faulty(path, isolated.why))
         except (ReconcilerError, OSError):
@@ -120,9 +130,10 @@ class RowReader:
         except SourceUnavailableError:
             return False  # the commit resolved before stays until the other side answers again
 
-    def _declare(self, data: bytes, path: str, code: Callable[[Source], Code]) -> FileRead:
-        found = parse(data, path, check_step=self._words.check_step, check_schedule=self._words.check_schedule)
-        return declare(found, code, self._ours, check_pool=self._words.check_pool, kinds=self._words.pools)
+    def _declare(self, data: bytes, path: str, overlay: Overlay, code: Callable[[Source], Code]) -> FileRead:
+        words = self._words
+        found = parse(data, path, check_step=words.check_step, check_schedule=words.check_schedule, overlay=overlay)
+        return declare(found, code, self._ours, check_pool=words.check_pool, kinds=words.pools)
 
     def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:
@@ -169,6 +180,26 @@ class RowReader:
         if not isinstance(found, str):
             raise SourceUnavailableError(f"the source commit on branch {source.branch!r} is {found or 'not there'}")
         return Elsewhere(str(repo.common_dir), found)
+
+
+class _UnfitError(Exception):
+    """A file that is not even read."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def _bytes(repo: Repository, entry: tree.Entry) -> bytes:
+    """The bytes of a spec file. Raises _UnfitError."""
+    if entry.mode not in (tree.FILE, tree.EXECUTABLE):
+        kind = {tree.SYMLINK: "a symbolic link", tree.GITLINK: "a submodule"}.get(entry.mode, "not a regular file")
+        raise _UnfitError(f"it is {kind}; specs are regular files of the repository itself")
+    try:
+        return repo.blob(entry.id, FILE_LIMIT)
+    except TooLargeError as error:
+        why = f"the file has {error.size} bytes; a spec file has at most {FILE_LIMIT}"
+        raise _UnfitError(why) from None
 
 
 def faulty(path: str, message: str) -> FileRead:

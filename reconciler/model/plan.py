@@ -141,6 +141,8 @@ class Desired:
     """Effective specs by digest: the new ones here, and (lazily, from the store) those observed."""
     broken: frozenset[str] = frozenset()
     """Files with a problem in them or in code they name: what they held stays, spec and source commit alike."""
+    unsure: bool = False
+    """Whether what decides for many files is broken, as an overlay: nothing is pruned, whatever file held it."""
     problems: tuple[Problem, ...] = ()
     notes: tuple[Note, ...] = ()
     rewound_from: str | None = None
