@@ -98,9 +98,8 @@ class Overlay:
         what = "work pool" if target.kind == POOL else "deployment"
         near = nearest(target.name, names) if target.name else nearest(target.file or "", files)
         path: Path = ("patches", index, "target")
-        return Problem(
-            self.file, *self.document.locate(path), dotted(path), f"no {what} in the spec files fits it{near}"
-        )
+        why = f"no {what} in the spec files fits it{near}; until one does everything stays as it is"
+        return Problem(self.file, *self.document.locate(path), dotted(path), why)
 
 
 def read(data: bytes, file: str, blob: str, operators: Mapping[str, Json]) -> Overlay:
@@ -136,17 +135,24 @@ def _checked(document: Document, found: Findings) -> OverlayDocument | None:
         data["patches"] = [_filled(item, ("patches", i), found) for i, item in enumerate(data["patches"])]
     extra = {key: data.pop(key) for key in _EXTRA if key in data}
     try:
-        said = OverlayDocument.model_validate(data)
+        said: OverlayDocument | None = OverlayDocument.model_validate(data)
     except ValidationError as error:
         for where, message, on_key in explain(error, OverlayDocument, {**data, **extra}, found.few):
             found.problem(where, message, key=on_key)
-        return None
-    for index, each in enumerate(said.patches):
-        known = _KNOWN[each.target.kind]
-        for key in (each.patch or {}).keys() - set(known):
-            where = ("patches", index, "patch", key)
-            found.problem(where, f"unknown key{nearest(key, known) if found.few() else ''}", key=True)
+        said = None
+    listed = data.get("patches")
+    for index, each in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(each, dict) and isinstance(each.get("patch"), dict):
+            _check_keys(each, ("patches", index, "patch"), found)
     return said
+
+
+def _check_keys(each: dict[str, Json], path: Path, found: Findings) -> None:
+    target = each.get("target")
+    kind = target.get("kind", DEPLOYMENT) if isinstance(target, dict) else DEPLOYMENT
+    known = _KNOWN.get(kind) if isinstance(kind, str) else None
+    for key in each["patch"].keys() - set(known or each["patch"]):
+        found.problem((*path, key), f"unknown key{nearest(key, known or ()) if found.few() else ''}", key=True)
 
 
 def _filled(item: Json, path: Path, found: Findings) -> Json:

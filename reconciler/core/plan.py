@@ -149,7 +149,7 @@ def _create(desired: Desired, declared: Declared) -> Change:
         declared.name,
         version_of(desired, declared),
         commit_of(desired, declared),
-        f"declared in {declared.file}",
+        f"declared in {declared.where}",
         (),
         declared,
     )
@@ -160,7 +160,7 @@ def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
     fields = diff(before, after) if before is not None else ()
     if known.file != declared.file:
         fields = (*fields, FieldDiff("file", known.file, declared.file))
-    reason = f"{_said(fields) or 'spec'} changed in {declared.file}"
+    reason = f"{_said(fields) or 'spec'} changed in {declared.where}"
     return Change(
         Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
         declared,

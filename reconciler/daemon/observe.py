@@ -160,14 +160,9 @@ class Observer:
                 self._deployments[entry.name] = self._declared(path, entry)
 
     def _declared(self, path: str, entry: Entry) -> Declared:
-        return Declared(
-            entry.name,
-            path,
-            entry.line,
-            entry.digest,
-            self._answers.commit(file_scope(path, self._rows[path]))[0],
-            self._source(path, entry),
-        )
+        spec_commit, _note = self._answers.commit(file_scope(path, self._rows[path]))
+        source = self._source(path, entry)
+        return Declared(entry.name, path, entry.line, entry.digest, spec_commit, source, entry.overlay)
 
     def _source(self, path: str, entry: Entry) -> Source:
         source = entry.source

@@ -126,6 +126,13 @@ class Declared:
     spec_commit: str | None
     """The newest commit that changed the spec file; None where history is cut before it."""
     source: Source
+    overlay: str = ""
+    """The overlay that decides something of it."""
+
+    @property
+    def where(self) -> str:
+        """The files that say it, for people."""
+        return f"{self.file} with {self.overlay}" if self.overlay else self.file
 
 
 @dataclass(frozen=True, slots=True)
