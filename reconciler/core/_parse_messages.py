@@ -48,6 +48,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("must be {} or more", "ge"),
     "less_than": ("must be less than {}", "lt"),
     "less_than_equal": ("must be {} or less", "le"),
+    "too_long": ("must have {} items or less", "max_length"),
     "string_too_long": ("must have {} characters or less", "max_length"),
 }
 

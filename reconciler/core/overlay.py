@@ -128,6 +128,8 @@ def _checked(document: Document, found: Findings) -> OverlayDocument | None:
         found.problem((), "an overlay is a mapping with `variables` and `patches`")
         return None
     data = {key: value for key, value in (raw or {}).items() if value is not None}
+    if data.get("patches") == {}:
+        del data["patches"]
     if isinstance(data.get("patches"), dict):
         found.moved["patches", 0] = ("patches",)
         data["patches"] = [data["patches"]]

@@ -207,7 +207,7 @@ class Observer:
             return []
         matched = {index for row in self._rows.values() for index in row.read.patched}
         names = {e.name.partition("/")[2] for row in self._rows.values() for e in row.read.entries}
-        return self._overlay.unmatched(matched, names | self._all.pools().keys(), self._rows)
+        return self._overlay.unmatched(matched, sorted(names | self._all.pools().keys()), sorted(self._rows))
 
     # --- a restart -------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,10 @@ from reconciler.model.spec import Data, Strings, Text, Words
 MOST_PATCHES = 1_000
 
 
+def _told(fault: str) -> PydanticCustomError:
+    return PydanticCustomError("told", "{fault}", {"fault": fault})
+
+
 class Target(Words):
     """What a patch applies to: everything of its kind that fits all that is given, by equality or glob."""
 
@@ -23,9 +27,9 @@ class Target(Words):
     def _of_its_kind(self) -> Self:
         for field in ("entrypoint", "tags"):
             if self.kind == "work_pool" and getattr(self, field):
-                raise PydanticCustomError("told", "a work pool has no {field}", {"field": field})
+                raise _told(f"a work pool has no {field}")
         if self.name and "/" in self.name:
-            raise PydanticCustomError("told", "a name here is the deployment's own, without `flow/` before it")
+            raise _told("a name here is the deployment's own, without `flow/` before it")
         return self
 
 
@@ -39,7 +43,7 @@ class Patch(Words):
     @model_validator(mode="after")
     def _one_change(self) -> Self:
         if self.delete == (self.patch is not None):
-            raise PydanticCustomError("told", "needs `patch: {...}` or `delete: true`, one of them")
+            raise _told("needs `patch: {...}` or `delete: true`, one of them")
         return self
 
 
