@@ -160,7 +160,7 @@ def _convert(like: Any, value: Any) -> Any:
 
 def _pairs(value: str | Iterable[str]) -> dict[str, str]:
     """Variables from `region=eu,team=data`, or one `name=value` each. Raises ValueError."""
-    each = [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    each = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
     found = [word.partition("=") for word in each]
     if not all(equals and name.strip() for name, equals, _ in found):
         raise ValueError
