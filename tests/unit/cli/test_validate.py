@@ -127,14 +127,15 @@ def test_the_files_are_read_as_none_and_as_each_environment(envs):
     )
     told = envs("validate")
     assert (told.exit_code, told.stdout.splitlines()) == (1, [
-        "problem specs/env/prod.yaml:1:20: patches[0].target: no deployment in the spec files fits it; "
-        "did you mean `main`?; until one does everything stays as it is",
+        "problem specs/env/prod.yaml:1:20: patches[0].target: no deployment in the spec files fits it; did you mean `main`?; until one does everything stays as it is",  # noqa: E501
         "problem specs/env/x.yaml:2:1: not YAML: did not find expected node content while parsing a flow node",
         "1 deployment without fault, 2 problems; environments: prod, staging, x",
     ])  # fmt: skip
     assert envs("validate", "--env", "staging").exit_code == 0
-    assert envs("validate", "specs/env/staging.yml").stdout.endswith("0 problems; environments: staging\n")
-    assert envs("validate", "specs/env/x.yaml").exit_code == 1
+    assert envs("validate", str(envs.path / "specs/env/staging.yml")).stdout.endswith(
+        "0 problems; environments: staging\n"
+    )
+    assert envs("validate", str(envs.path / "specs/env/x.yaml")).exit_code == 1
 
 
 def test_a_problem_of_one_environment_names_it_and_one_of_all_is_told_once(envs):
@@ -144,7 +145,7 @@ def test_a_problem_of_one_environment_names_it_and_one_of_all_is_told_once(envs)
     assert len(told) == 2
     assert told[0].startswith("nothing gives a value for {{ v }}")
     assert told[1].startswith("must be true or false")
-    text = text.replace("VERSION", "description: '{{ v | default(1) }}'").replace(", PAUSED", "")
+    text = text.replace("VERSION", "description: '{{ v | default(\"x\") }}'").replace(", PAUSED", "")
     envs.repo.write({"specs/b.yaml": text, "specs/env/staging.yml": "variables: {v: [1]}\n", "specs/env/prod.yaml": ""})
     (one,) = envs.json("validate")["problems"]
     assert one["message"].endswith("(as staging)")
@@ -158,7 +159,7 @@ def test_nothing_in_env_and_secrets_is_a_spec(envs):
     assert envs.json("validate") == {"problems": [], "notes": []}
     missing = envs("validate", "--env", "prdo")
     assert missing.exit_code == 1
-    assert "no specs/env/prdo.yaml; did you mean `prod`?" in missing.stderr
+    assert "no specs/env/prdo.yaml; did you mean `prod`?" in str(missing.exception)
 
 
 @pytest.mark.parametrize("env", ["prod", "staging", ""])

@@ -1,12 +1,17 @@
 """One repository served twice, as staging and as prod: what each does when the overlays change, break and go."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from helpers_git import Repo
-from served import ENV, deployments, reconciler, told
+from served import COMMAND, ENV
+
+from reconciler.cli import cli
+from reconciler.daemon import config, state_dir, wiring
 
 FLOW = "from reconciler import flow\n\n\n@flow\ndef load(n: int = 1, region: str = 'x') -> int:\n    return n\n"
 SPEC = """\
@@ -36,27 +41,26 @@ def repo(tmp_path: Path) -> Repo:
     return made
 
 
-def serve(repo: Repo, env: str | None, *more: str, code: int = 0, state: str | None = None) -> None:
-    """One look in the state directory of an environment."""
-    options = ("--env", env) if env is not None else ()
-    reconciler(
-        repo.path,
-        "--state-dir",
-        str(place(repo, state or env or "none")),
-        "serve",
-        "--once",
-        *options,
-        *more,
-        code=code,
-    )
+def serve(repo: Repo, env: str | None, state: str | None = None, **flags: Any) -> int:
+    """One look, by a daemon in this process, in the state directory of an environment; its exit code."""
+    prepared = state_dir.prepare(place(repo, state or env or "none"), allow_network_fs=False)
+    daemon = wiring.build(repo.path, prepared, config.load(prepared.root, {"env": env, **flags}))
+    daemon.start()
+    daemon.stop_when_idle()
+    daemon.run()
+    return daemon.exit_code
 
 
 def place(repo: Repo, name: str) -> Path:
     return repo.path.parent / name
 
 
+def verb(repo: Repo, name: str, *words: str) -> str:
+    return CliRunner().invoke(cli, ["-C", str(repo.path), "--state-dir", str(place(repo, name)), *words]).stdout
+
+
 def at(repo: Repo, name: str, *words: str) -> Any:
-    return told(repo.path, "--state-dir", str(place(repo, name)), *words)
+    return json.loads(verb(repo, name, *words, "--json") or "null")
 
 
 def applied(repo: Repo, name: str) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def test_two_environments_of_one_repository_go_their_own_ways(repo: Repo) -> Non
     assert (change["deployment"], change["diff"]) == ("load/b", [{"field": "parameters.n", "from": 2, "to": 3}])
     assert change["reason"] == "parameters.n changed in specs/load.yaml with specs/env/prod.yaml"
     assert at(repo, "staging", "plan")["changes"] == []
-    serve(repo, None, state="prod")
+    assert serve(repo, None, state="prod") == 0
     serve(repo, None, state="staging")
     found = applied(repo, "prod")
     assert [found[n]["generation"] for n in ("load/a", "load/b")] == [1, 2]
@@ -96,7 +100,7 @@ def test_a_broken_overlay_holds_everything_as_it_is(repo: Repo, broken: str) -> 
             "flows/load.py": FLOW + "#\n",
         }
     )
-    serve(repo, None, state="prod", code=1)
+    assert serve(repo, None, state="prod") == 1
     held = applied(repo, "prod")
     kept = ("deployment", "source_commit", "spec_commit", "generation")
     assert [[row[k] for k in kept] for row in held.values()] == [[row[k] for k in kept] for row in before.values()]
@@ -104,14 +108,14 @@ def test_a_broken_overlay_holds_everything_as_it_is(repo: Repo, broken: str) -> 
     plan = at(repo, "prod", "plan")
     assert (plan["changes"], {p["file"] for p in plan["problems"]}) == ([], {"specs/env/prod.yaml"})
     repo.commit({"specs/env/prod.yaml": "patches: [{patch: {tags: [t]}}]\n"})
-    serve(repo, None, state="prod")
+    assert serve(repo, None, state="prod") == 0
     assert [(n, row["health"]) for n, row in applied(repo, "prod").items()] == [("load/a", "Healthy")]
 
 
 def test_a_patch_that_makes_one_invalid_breaks_that_one_only(repo: Repo) -> None:
     serve(repo, "prod")
     repo.commit({"specs/env/prod.yaml": PROD.replace("n: 2", "n: two").replace("eu}", "us}")})
-    serve(repo, None, state="prod", code=1)
+    assert serve(repo, None, state="prod") == 1
     found = applied(repo, "prod")
     assert {n: row["health"] for n, row in found.items()} == {"load/a": "Healthy", "load/b": "Invalid"}
     (problem,) = at(repo, "prod", "plan")["problems"]
@@ -123,39 +127,41 @@ def test_a_patch_that_makes_one_invalid_breaks_that_one_only(repo: Repo) -> None
 
 
 def test_an_overlay_that_goes_or_was_never_there_changes_nothing(repo: Repo) -> None:
-    serve(repo, "prdo", code=1)
-    assert at(repo, "prdo", "status") in (None, [])
+    words = ("-C", str(repo.path), "--state-dir", str(place(repo, "prdo")), "serve", "--once", "--env", "prdo")
+    done = subprocess.run([*COMMAND, *words], env=ENV, capture_output=True, text=True, check=False)
+    said = "error: there is no environment 'prdo' here: no specs/env/prdo.yaml; did you mean `prod`?\n"
+    assert (done.returncode, done.stderr) == (1, f"{said}  known: prod, staging\n")
     serve(repo, "prod")
     before = applied(repo, "prod")
     repo.commit({"specs/env/prod.yaml": None})
-    serve(repo, None, state="prod", code=1)
+    assert serve(repo, None, state="prod") == 1
     after = applied(repo, "prod")
     assert {row["sync"] for row in after.values()} == {"Unknown"}
     assert [r["source_commit"] for r in after.values()] == [r["source_commit"] for r in before.values()]
 
 
-def test_an_environment_is_kept_until_another_is_named_and_the_guard_holds(repo: Repo) -> None:
+def test_an_environment_is_kept_until_another_is_named_and_the_guard_holds(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serve(repo, None)
     assert len(applied(repo, "none")) == 3
     only = "patches: [{delete: true}]\ndeployments: [{name: z, entrypoint: 'flows/load.py:load'}]\n"
     repo.commit({"specs/env/only.yaml": only})
-    serve(repo, "only", state="none", code=1)
+    assert serve(repo, "only", state="none") == 1
     assert set(applied(repo, "none")) == {"load/a", "load/b", "load/c"}
     assert "would prune" in json.dumps(at(repo, "none", "plan")["refused"])
     serve(repo, "", state="none")
     assert {row["sync"] for row in applied(repo, "none").values()} == {"Synced"}
-    state = ("--state-dir", str(place(repo, "none")))
-    assert "environment" not in reconciler(repo.path, *state, "status")
-    told_by_env = reconciler(repo.path, *state, "plan", env={**ENV, "RECONCILER_ENV": "prod"}, code=3)
-    assert "- prune load/c" in told_by_env
+    assert "environment" not in verb(repo, "none", "status")
+    monkeypatch.setenv("RECONCILER_ENV", "prod")
+    assert "- prune load/c" in verb(repo, "none", "plan")
 
 
 def test_the_operators_variables_win_and_are_known_to_plan(repo: Repo) -> None:
-    serve(repo, "prod", "--variable", "region=mars")
+    serve(repo, "prod", variables=("region=mars",))
     assert at(repo, "prod", "show", "load/a")["spec"]["parameters"] == {"region": "mars"}
     assert at(repo, "prod", "plan")["changes"] == []
     (place(repo, "prod") / "config.toml").write_text('[variables]\nregion = "moon"\n')
     assert [c["diff"][0]["to"] for c in at(repo, "prod", "plan")["changes"]] == ["moon"]
-    serve(repo, None, state="prod")
+    assert serve(repo, None, state="prod") == 0
     assert at(repo, "prod", "show", "load/a")["spec"]["parameters"] == {"region": "moon"}
-    assert deployments(repo.path) == {}
