@@ -5,7 +5,6 @@ switch off a guard.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 from reconciler.core.retention import Keep
 from reconciler.model.errors import AccessError, InvalidRequestError
+from reconciler.model.names import name_fault
 
 MIB = 1024 * 1024
 DAY = 86_400.0
@@ -61,7 +61,6 @@ class Settings:
     allow_owner: bool = _setting(False, "serve a repository that another user owns")  # noqa: FBT003
 
 
-_FILE_NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 CHOICES = {"on_rewind": ("accept", "refuse")}
 
 
@@ -131,8 +130,8 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
         fitted = _convert(like, value)
     except (TypeError, ValueError):
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}") from None
-    if key == "env" and fitted and not _FILE_NAME.fullmatch(fitted):
-        raise InvalidRequestError(f"{where}: env is a name, not {value!r}", hint="prod means env/prod.yaml")
+    if key == "env" and fitted and (fault := name_fault(fitted)):
+        raise InvalidRequestError(f"{where}: the name of an environment {fault}, not {value!r}")
     if key in CHOICES and fitted not in CHOICES[key]:
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=f"choose {' or '.join(CHOICES[key])}")
     if key == "prune_limit" and not 0 <= fitted <= 1:
