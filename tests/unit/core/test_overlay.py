@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.overlay import Overlay, broken, read
@@ -308,13 +308,9 @@ DEPLOYMENT = st.fixed_dictionaries({"name": NAMES, "entrypoint": st.just("f.py:g
 TARGET = st.fixed_dictionaries(
     {}, optional={"name": NAMES | st.just("a*"), "tags": st.lists(st.sampled_from("xy"), max_size=1)}
 )
-PATCH = st.fixed_dictionaries({"target": TARGET}, optional={}).flatmap(
-    lambda base: (
-        st.just({**base, "delete": True})
-        | st.fixed_dictionaries({}, optional={k: v | st.none() for k, v in FIELDS.items()}).map(
-            lambda p: {**base, "patch": p}
-        )
-    )
+CHANGE = st.fixed_dictionaries({}, optional={k: v | st.none() for k, v in FIELDS.items()})
+PATCH = st.tuples(TARGET, CHANGE | st.none()).map(
+    lambda drawn: {"target": drawn[0], **({"delete": True} if drawn[1] is None else {"patch": drawn[1]})}
 )
 
 
@@ -346,7 +342,8 @@ def lay(over: dict[str, Any], key: str, value: Any) -> None:
         over[key] = value
 
 
-@given(st.lists(DEPLOYMENT, max_size=3), st.lists(PATCH, max_size=4), st.sampled_from([True, "text"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(DEPLOYMENT, max_size=3), st.lists(PATCH, max_size=3), st.sampled_from([True, "text"]))
 def test_spec_and_overlay_say_what_the_spec_merged_by_hand_says(deployments, patches, value):
     variables = {"v": value}
     found = spec(json.dumps({"deployments": deployments}), json.dumps({"variables": variables, "patches": patches}))
