@@ -56,6 +56,8 @@ class Templates:
     builds: bool
     """Whether there are build or push steps."""
     budget: Budget
+    used: set[str]
+    """The variables that were named, as they were asked for; shared by the parts of a deployment."""
 
     def resolve(self, value: Json, path: Path, area: str = TYPED) -> Json:
         """The value with what is known now put in; problems are told at their paths."""
@@ -100,16 +102,22 @@ class Templates:
         if later and (root.startswith("$") or root in self.pull):
             return KEEP
         try:
-            return self.spend(follow(self.variables, name))
+            return self.spend(self.known(name))
         except MissingValueError:
             return self.outside(name, path, area)
 
     def variable(self, path: str, name: str) -> Json:
         """The variable at a path; a missing one is told by the name as written."""
         try:
-            return follow(self.variables, path)
+            return self.known(path)
         except MissingValueError:
             raise MissingValueError(name) from None
+
+    def known(self, path: str) -> Json:
+        """The variable at a path, noted as used. Raises MissingValueError."""
+        value = follow(self.variables, path)
+        self.used.add(path if path in self.variables else _root(path))
+        return value
 
     def outside(self, name: str, path: Path, area: str) -> Json:
         """A name that no variable answers: a step's output, or missing."""

@@ -113,6 +113,7 @@ class Orders:
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": self._passed_on | dict(variables.get("env") or {}),
             "flow": flow,
+            **({"preview": run.preview} if run.preview else {}),
         }
         return order | {"secrets": self.sealed.said(order, preview=what.preview, revision=what.revision)}
 

@@ -352,7 +352,7 @@ def test_the_files_pull_is_inherited_unless_a_deployment_gives_its_own():
         "- {name: c, entrypoint: x:y, pull: []}\n"
     )
     assert [p.spec.pull and p.spec.pull[0].step for p in found.deployments] == ["git_clone", "git_clone", ()]
-    assert found.locate(("deployments", 0, "pull", 0, "inputs", "repository")) == (2, 27)
+    assert found.place(("deployments", 0, "pull", 0, "inputs", "repository"))[1:3] == (2, 27)
 
 
 def test_a_faulty_pull_of_the_file_is_told_once_and_holds_its_heirs():
