@@ -223,6 +223,21 @@ def test_what_gives_a_secret_is_told_by_name_and_what_lacks_one_says_where_it_lo
     assert "no daemon answers, and only it knows them" in said(repo, "show", "leak/warm")
 
 
+def test_a_preview_has_the_secrets_that_are_listed_for_previews(bench):
+    repo, env = bench
+    one = {"name": "one", "entrypoint": "plain.py:main", "parameters": {"word": "{{ secret.FROM_ENV }}"}}
+    two = {"name": "two", "entrypoint": "plain.py:main", "parameters": {"word": "{{ secret.FROM_SOPS }}"}}
+    repo.commit({"plain.py": PLAIN, "specs/a.yaml": specs(one, two)})
+    repo.git("branch", "feature/y")
+    with Daemon(repo, "--preview", "feature/*", env=env | {"RECONCILER_PREVIEW_SECRETS": "FROM_SOPS"}):
+        until(lambda: "main/two--feature-y" in said(repo, "status"), "it is not previewed")
+        why = "secret FROM_ENV is not for previews: the setting preview_secrets does not list it"
+        assert ended(repo.path, start(repo, "main/one--feature-y"))["reason"] == f"StepFailed: {why}"
+        assert "FROM_ENV (not for previews: runs fail)" in said(repo, "show", "main/one--feature-y")
+        for name in ("main/one", "main/two--feature-y"):
+            assert ended(repo.path, start(repo, name))["state"] == "Completed"
+
+
 def test_no_output_there_is_holds_a_secret(bench, tmp_path):
     repo, env = bench
     go = tmp_path / "go"
