@@ -29,6 +29,7 @@ class _Lines(logging.Formatter):
 @click.option("--prune-limit", metavar="SHARE", help="Share of deployments a revision may prune unasked (0.5).")
 @click.option("--on-rewind", type=click.Choice(["accept", "refuse"]), help="When the branch moves back or aside.")
 @click.option("--limit", metavar="N", help="Runs at once on this host (default: 8 a processor).")
+@click.option("--notes", is_flag=True, default=None, help="Write run results to git notes (refs/notes/reconciler).")
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> None:
