@@ -4,9 +4,12 @@ Notes are a branch of their own: a tree of one file per commit, named by its id,
 writers are met by compare-and-swap: what they wrote meanwhile is read, and our blocks are laid over that.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ShaFile
@@ -24,6 +27,7 @@ MOST_BYTES = 1 << 20
 """Of a note; a longer one is left as it is."""
 _CROWD = 256
 """Names in one folder from which on new ones go to a folder below; git reads any mixture."""
+_FEW = 64
 _WHO = b"reconciler <reconciler@localhost>"
 
 
@@ -40,7 +44,7 @@ def write(opened: Callable[[], Repository], blocks: Mapping[str, str], at: int, 
             changed = _once(repo, blocks, at)
         if changed is not None:
             return changed
-    raise ConflictError(f"{REF} is moved by others all the time")
+    raise ConflictError(f"{REF} is held or moved by others all the time", hint="is there a lock left behind beside it?")
 
 
 def _once(repo: Repository, blocks: Mapping[str, str], at: int) -> int | None:
@@ -50,16 +54,47 @@ def _once(repo: Repository, blocks: Mapping[str, str], at: int) -> int | None:
     before = repo.refs.read(REF)
     ours = {name: block for name, block in blocks.items() if _is_commit(repo, name)}
     try:
-        with closing(DiskObjectStore(str(repo.common_dir / "objects"), fsync_object_files=True)) as store:
-            edit = _Edit(repo, store)
-            old = repo.commit(before).tree if before else None
-            tree = edit.folder(old, {name.encode(): block for name, block in ours.items()})
-            if not edit.changed or tree is None:
-                return 0
-            commit = edit.put(COMMIT, _commit(tree.hex(), before, at))
+        edit = _Edit(repo)
+        old = repo.commit(before).tree if before else None
+        tree = edit.folder(old, {name.encode(): block for name, block in ours.items()})
+        if not edit.changed or tree is None:
+            return 0
+        commit = edit.put(COMMIT, _commit(tree.hex(), before, at))
+        _store(repo, edit.made)
     except (OSError, ValueError) as error:
         raise SourceUnavailableError(f"notes cannot be written: {error}") from error
     return edit.changed if repo.refs.swap(REF, before, commit.hex()) else None
+
+
+def _store(repo: Repository, made: list[ShaFile]) -> None:
+    """Write objects, durably: a few as files, many as one pack."""
+    folder = repo.common_dir / "objects"
+    if len(made) > _FEW:
+        with closing(DiskObjectStore(str(folder), fsync_object_files=True, object_format=repo.format)) as store:
+            store.add_objects([(each, None) for each in made])
+        return
+    for each in made:
+        name = each.get_id(repo.format).decode()
+        _loose(folder / name[:2] / name[2:], each.as_legacy_object())
+
+
+def _loose(file: Path, data: bytes) -> None:
+    """One object as a file. The library's own way leaves a lock behind a killed process, and is then stuck on it."""
+    if file.exists():
+        os.utime(file)  # or a gc that runs now might take it away
+        return
+    file.parent.mkdir(exist_ok=True)
+    place, draft = tempfile.mkstemp(prefix="tmp_obj_", dir=file.parent)
+    try:
+        with open(place, "wb") as stream:  # noqa: PTH123 - a descriptor
+            stream.write(data)
+            stream.flush()
+            os.fchmod(place, 0o444)
+            os.fsync(place)
+        Path(draft).rename(file)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise
 
 
 def _is_commit(repo: Repository, name: str) -> bool:
@@ -82,7 +117,8 @@ class _Edit:
     """One change of the tree of notes."""
 
     repo: Repository
-    store: DiskObjectStore
+    made: list[ShaFile] = field(default_factory=list)
+    """New objects, which nothing names before all of them are written."""
     changed: int = 0
 
     def folder(self, tree: str | None, blocks: Mapping[bytes, str]) -> bytes | None:
@@ -119,9 +155,9 @@ class _Edit:
         return self.put(BLOB, after)
 
     def put(self, kind: int, raw: bytes) -> bytes:
-        """Write an object; its id."""
+        """Make an object; its id."""
         made = ShaFile.from_raw_string(kind, raw, object_format=self.repo.format)
-        self.store.add_object(made)
+        self.made.append(made)
         return bytes.fromhex(made.get_id(self.repo.format).decode())
 
 
