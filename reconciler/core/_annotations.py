@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from reconciler.core import _types as types
-from reconciler.core._classes import Class, Kind, Member, classify, config, early, hooked, members, values
+from reconciler.core._classes import Class, Kind, Member, classify, config, early, enum_value, hooked, members, values
 from reconciler.core._fields import Settings, constrained, sees_raw, settings, within
 from reconciler.core._literals import NotLiteralError, literal
 from reconciler.core._modules import Code, External, Found, dotted
@@ -125,7 +125,7 @@ class Schemas:
         if form is None or not (arguments or form == Form.TUPLE):
             return self._named(node, module, depth)
         if form == Form.LITERAL:
-            return self._literal(arguments)
+            return self._literal(arguments, module)
         if form == Form.UNION:
             return self._union(arguments, module, depth)
         if form == Form.TUPLE:
@@ -153,9 +153,9 @@ class Schemas:
         items = [self.of(argument, module, depth + 1) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
-    def _literal(self, arguments: Sequence[ast.expr]) -> Schema:
+    def _literal(self, arguments: Sequence[ast.expr], module: Module) -> Schema:
         try:
-            return types.enumerated([literal(argument) for argument in arguments])
+            return types.enumerated([literal(enum_value(self._code, module, argument)) for argument in arguments])
         except NotLiteralError:
             self._note("a member of Literal is not read: any value is accepted")
             return {}

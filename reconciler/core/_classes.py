@@ -178,6 +178,17 @@ def _value(code: Code, kind: Class, name: str, node: ast.expr, before: list[Json
     return 1 + max((value for value in before if isinstance(value, int)), default=0)
 
 
+def enum_value(code: Code, module: Module, node: ast.expr) -> ast.expr:
+    """The value of `Color.RED`; any other expression as it is."""
+    parts = dotted(node) if isinstance(node, ast.Attribute) else None
+    owner = code.resolve(module, parts[:-1]) if parts else None
+    kind = classify(code, owner) if isinstance(owner, Found) else None
+    if parts is None or kind is None or kind.kind not in {Kind.ENUM, Kind.STR_ENUM} or hooked(kind):
+        return node
+    member = code.resolve(module, parts)
+    return member.binding if isinstance(member, Found) and isinstance(member.binding, ast.expr) else node
+
+
 def members(code: Code, kind: Class) -> list[Member]:
     """The annotated fields in the order of definition, inherited ones first; the nearest class wins."""
     found: dict[str, Member] = {}
