@@ -15,7 +15,7 @@ class Elsewhere:
     commit: str
 
 
-FORMAT = 3
+FORMAT = 4
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 
