@@ -70,6 +70,8 @@ class Daemon:
     crumbs: Crumbs
     poisoned: list[Run]
     """Runs that were given up at this start: they killed the daemons before."""
+    notes: "shell.notes.Notes | None" = None
+    """Where the operator asked for results as git notes."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
@@ -81,6 +83,8 @@ class Daemon:
         self.looker.start()
         self.watch.start()
         self.retention.start()
+        if self.notes:
+            self.notes.start()
 
     def run(self) -> None:
         """Turn until `stop`; runs that live go on."""
@@ -89,6 +93,8 @@ class Daemon:
         finally:
             self.watch.stop()
             self.retention.stop()
+            if self.notes:
+                self.notes.stop()
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
@@ -179,6 +185,9 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     loop.takers = serving.takers
     loop.crumbs = crumbs
     loop.grace = timedelta(seconds=settings.cancel_grace)
+    notes = shell.notes.Notes(state.log, state.root / "notes", opened, now) if settings.notes else None
+    if notes:
+        loop.durable = notes.tell
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
 
     return Daemon(
@@ -194,6 +203,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         branch,
         crumbs,
         poisoned,
+        notes,
     )
 
 
