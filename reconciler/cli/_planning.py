@@ -87,6 +87,14 @@ class Planner:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
         return self._observer(self._settings.specs, Observed()).desired(self.repo, self.repo.resolve(revision), None)
 
+    def head(self) -> str:
+        """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
+        try:
+            with _log.reading(self._place) as log:
+                return self._head(_log.observed(log))
+        except NotFoundError:
+            return self._head(Observed())
+
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)
         remote = before.remote if before.branch else self._settings.remote

@@ -1,0 +1,114 @@
+"""Runs in a scratch directory, of which nothing is recorded: the daemon's orders without its log. Used by the CLI.
+
+What a run of `local` or `bisect` writes, calls and starts stays there: its state directory is the scratch directory, in
+which no daemon serves, so neither its own calls nor `run_deployment` ever reach the one that serves the repository.
+"""
+
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from reconciler.core.report import Report, outcome
+from reconciler.daemon import state_dir, supervise
+from reconciler.daemon.config import Settings
+from reconciler.daemon.mirrors import Mirrors
+from reconciler.daemon.orders import Launch, Orders
+from reconciler.daemon.state_dir import StateDir
+from reconciler.engine import journal, nearby
+from reconciler.engine.removal import remove
+from reconciler.git.repository import Repository
+from reconciler.model.plan import Json
+from reconciler.model.state import Run, State
+from reconciler.pools import _foreground
+from reconciler.pools.inline import InlinePool
+
+LOOK = 0.02
+"""Seconds between looks at a run that is waited for."""
+GRACE = 5.0
+"""Seconds that a run has to end by itself once its time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended."""
+
+    state: State
+    reason: str
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    """Its `result` or `error`, and `exit`."""
+
+
+class Scratch:
+    """A private directory, and runs in it one after the other; everything goes when it is closed."""
+
+    def __init__(self, state: StateDir, settings: Settings, opened: Repository) -> None:
+        """`state` is where the daemon's own lies: what it fetched and installed is read there, nothing is written."""
+        self.root = Path(tempfile.mkdtemp(prefix="reconciler-local-"))
+        self._state = state_dir.prepare(self.root, allow_network_fs=True)
+        self._lent = str(state.environments)
+        self._place = opened.git_dir
+        opening = lambda: Repository.open(self._place, trust_owner=settings.allow_owner)  # noqa: E731 - handed over
+        mirrors = Mirrors(opening, state.mirrors, settings.allow_hosts, settings.interval)
+        self._orders = Orders(self._state, settings, opened.common_dir, mirrors, {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self, *, keep: bool = False) -> None:
+        """Remove the directory, or leave it for people to look at."""
+        self._orders.close()
+        if not keep:
+            remove(self.root)
+
+    def order(self, run: Run, what: Launch) -> dict[str, Json]:
+        """What the daemon would order, with scratch in the place of its state. Raises StepError."""
+        order = self._orders.make(run, what)
+        self._orders.check(order)
+        env = order["env"] | {nearby.STATE_DIR: str(self.root), nearby.LOCAL: "1"}
+        return order | {"env": env, "lent": self._lent}
+
+    def folder(self, run: Run) -> Path:
+        """The directory of a run's attempt."""
+        return self._state.attempt(run.id, run.attempt)
+
+    def foreground(self, run: Run, order: Mapping[str, Json]) -> End:
+        """Run it with the caller's terminal."""
+        folder = self.folder(run)
+        self._orders.write(folder, order)
+        return _end(run, folder, _foreground.run(folder, order["env"]))
+
+    def background(self, run: Run, order: Mapping[str, Json], limit: float | None) -> End:
+        """Run it as a pool does, its output in a file; past `limit` seconds it is ended and TimedOut."""
+        folder, pool = self.folder(run), InlinePool()
+        self._orders.write(folder, order)
+        pool.launch(folder)
+        began, late = time.monotonic(), False
+        try:
+            while (status := pool.exit_status(folder)) is None and pool.alive(folder):
+                passed = time.monotonic() - began
+                if limit and passed > limit:
+                    pool.kill(folder, signal.SIGKILL if passed > limit + GRACE else signal.SIGTERM)
+                    late = True
+                time.sleep(LOOK)
+        finally:
+            if status is None:
+                pool.kill(folder, signal.SIGKILL)
+        status = status or pool.exit_status(folder)
+        end = _end(run, folder, status)
+        return End(State.TIMED_OUT, f"it ran longer than {limit:g} s", end.detail) if late else end
+
+
+def _end(run: Run, folder: Path, status: Mapping[str, Json] | None) -> End:
+    final, offset = None, 0
+    while (read := journal.read(folder / journal.JOURNAL, offset, run.attempt)).offset != offset:
+        offset = read.offset
+        final = next((f for f in reversed(read.facts) if f["fact"] in supervise.FINALS), final)
+    told = supervise.complete(folder, final) if final else None
+    return End(*outcome(Report(run.id, run.attempt, (), told, status, dead=True)))
