@@ -68,7 +68,7 @@ def of_deployment(desired: Desired, name: str, options: tuple[str, ...], now: da
     return made(desired, declared, parameters, now)
 
 
-def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], now: datetime) -> Made:
+def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], due: datetime) -> Made:
     """A deployment with these parameters. Raises InvalidRequestError where they do not fit, ConflictError."""
     spec = desired.specs[declared.digest]
     check_parameters(spec, parameters)
@@ -82,7 +82,7 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], n
         )
     label = spec.get("version") or (commit[:8] if commit else "none")
     run = Run(
-        id="", name="", deployment=declared.name, state=State.PENDING, since=now, due=now, created_at=now,
+        id="", name="", deployment=declared.name, state=State.PENDING, since=due, due=due, created_at=due,
         trigger=TRIGGER, cause="", who="", parameters="", spec=declared.digest, spec_commit=declared.spec_commit,
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
         queue="default", retries=0, seq=0, attempt=1,

@@ -93,7 +93,9 @@ def _told(place: Place, log: Log, old: str, new: str, *, as_json: bool) -> int:
 
 def _outcome(log: Log, run: str) -> Outcome:
     row = log.run(run)
-    return Outcome(row, payload(log, row["parameters"]), payload(log, row["detail"].get("error")))
+    launched = log.events(subject=run, types=("RunPending",), newest_first=True, limit=1)
+    at = launched[0].at if launched else None
+    return Outcome(row, at, payload(log, row["parameters"]), payload(log, row["detail"].get("error")))
 
 
 def _output(place: Place, outcome: Outcome) -> str:
@@ -107,8 +109,7 @@ def _output(place: Place, outcome: Outcome) -> str:
 
 def _json(before: Outcome, after: Outcome, found: Compared) -> dict[str, Json]:
     sides = {
-        side: {"state": of.row["state"], "seconds": replayed.seconds(of.row)}
-        for side, of in (("before", before), ("after", after))
+        side: {"state": of.row["state"], "seconds": of.seconds} for side, of in (("before", before), ("after", after))
     }
     return {
         "run": after.row["id"],
@@ -121,7 +122,7 @@ def _json(before: Outcome, after: Outcome, found: Compared) -> dict[str, Json]:
 
 
 def _text(before: Outcome, after: Outcome, found: Compared) -> None:
-    took = [replayed.seconds(of.row) for of in (before, after)]
+    took = [of.seconds for of in (before, after)]
     said = " then, ".join("not started" if s is None else f"{s:.3f} s" for s in took) + " now"
     if found.same:
         say(f"{paint('the same outcome', 'green')}: {word(after.row['state'])} ({said})")

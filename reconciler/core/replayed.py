@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
 from reconciler.model.ids import moment
@@ -25,6 +26,8 @@ class Outcome:
     """A run that is over, and what lies beside the chain of it."""
 
     row: Mapping[str, Json]
+    launched: datetime | None = None
+    """When its last attempt took its slot; None where it never did."""
     parameters: Json = None
     error: Json = None
     """`{type, message, traceback}`; None where there is none, or it was purged."""
@@ -34,6 +37,13 @@ class Outcome:
         """What its last state proves."""
         found: Mapping[str, Json] = self.row["detail"]
         return found
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last attempt took, its start included."""
+        if not (self.launched and self.row["finished_at"]):
+            return None
+        return round((moment(self.row["finished_at"]) - self.launched).total_seconds(), 3)
 
     def told(self, text: str) -> str:
         """A text of the run without what differs from run to run: its id, its attempt and addresses in memory."""
@@ -104,13 +114,6 @@ def _circumstances(before: Outcome, after: Outcome) -> list[FieldDiff]:
     one, two = before.parameters or {}, after.parameters or {}
     pairs += [(f"parameters.{name}", one.get(name), two.get(name)) for name in sorted({*one, *two})]
     return [FieldDiff(*pair) for pair in pairs]
-
-
-def seconds(row: Mapping[str, Json]) -> float | None:
-    """How long a run took from its first start to its end."""
-    if not (row["started_at"] and row["finished_at"]):
-        return None
-    return round((moment(row["finished_at"]) - moment(row["started_at"])).total_seconds(), 3)
 
 
 def outputs(before: Outcome, after: Outcome, texts: tuple[str, str]) -> tuple[list[str], bool]:

@@ -18,18 +18,22 @@ from reconciler.daemon.config import Settings
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
-from reconciler.engine import journal, nearby
+from reconciler.engine import copies, journal, nearby
+from reconciler.engine.output import OUTPUT, read
 from reconciler.engine.removal import remove
 from reconciler.git.repository import Repository
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
-from reconciler.pools import _foreground
+from reconciler.pools import _foreground, _shell
 from reconciler.pools.inline import InlinePool
 
 LOOK = 0.02
 """Seconds between looks at a run that is waited for."""
 GRACE = 5.0
 """Seconds that a run has to end by itself once its time is over."""
+
+TAIL = 4096
+"""Bytes of a command's output that its last line is looked for in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,16 @@ class End:
     reason: str
     detail: Mapping[str, Json] = field(default_factory=dict)
     """Its `result` or `error`, and `exit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How a command ended."""
+
+    code: int | None
+    """Minus the signal that ended it; None past its time."""
+    said: str
+    """The last line that it printed."""
 
 
 class Scratch:
@@ -53,6 +67,8 @@ class Scratch:
         self._place = opened.git_dir
         opening = lambda: Repository.open(self._place, trust_owner=settings.allow_owner)  # noqa: E731 - handed over
         mirrors = Mirrors(opening, state.mirrors, settings.allow_hosts, settings.interval)
+        self._common = str(opened.common_dir)
+        self._checks = 0
         self._orders = Orders(self._state, settings, opened.common_dir, mirrors, {})
 
     def __enter__(self) -> Self:
@@ -100,9 +116,20 @@ class Scratch:
         finally:
             if status is None:
                 pool.kill(folder, signal.SIGKILL)
-        status = status or pool.exit_status(folder)
-        end = _end(run, folder, status)
+        end = _end(run, folder, status or pool.exit_status(folder))
+        remove(folder)
         return End(State.TIMED_OUT, f"it ran longer than {limit:g} s", end.detail) if late else end
+
+    def check(self, commit: str, directories: tuple[str, ...], command: str, limit: float | None) -> Checked:
+        """Run a command in the source at a commit, laid out as a run finds it. Raises StepError."""
+        self._checks += 1
+        folder = self.root / "checks" / str(self._checks)
+        copies.lay_out(None, folder / "work", {"git_dir": self._common, "commit": commit, "directories": directories})
+        told = {nearby.STATE_DIR: str(self.root), nearby.LOCAL: "1", "RECONCILER_COMMIT": commit}
+        code = _shell.run(command, folder / "work", told, folder / OUTPUT, limit)
+        last = read(folder / OUTPUT, max(0, (folder / OUTPUT).stat().st_size - TAIL))[0].decode("utf-8", "replace")
+        remove(folder)
+        return Checked(code, next((line for line in reversed(last.splitlines()) if line.strip()), ""))
 
 
 def _end(run: Run, folder: Path, status: Mapping[str, Json] | None) -> End:

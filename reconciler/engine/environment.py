@@ -20,6 +20,11 @@ def named(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
+def caller() -> dict[str, str]:
+    """All of this process's variables: for a command that its user gives."""
+    return dict(os.environ)
+
+
 def _passes(name: str, value: str) -> bool:
     if name.lower() in _PROXIES:
         return "@" not in value
