@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-from helpers_acceptance import ask, ended, events, processes, specs, start, state_root, status
+from helpers_acceptance import ask, begin, ended, events, processes, specs, start, state_root, status
 from helpers_daemon import Daemon, command, environment, until
 from helpers_git import Repo
+
+from reconciler.cli import cli
+from reconciler.model.errors import ReconcilerError
 
 FLOWS = """\
 import json, os, subprocess, sys, time
@@ -63,13 +67,14 @@ def deployments(**parameters) -> list[dict]:
 
 
 def replay(path: Path, run: str, *words: str, code: int = 0) -> dict:
-    return ask_by_command(path, "replay", run, *words, code=code)
+    return ask(path, "replay", run, *words, code=code)
 
 
-def ask_by_command(path: Path, *words: str, code: int = 0) -> dict:
-    done = command(path, *words, "--json")
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return json.loads(done.stdout)
+def refused(path: Path, *words: str) -> tuple[int, str]:
+    """The exit code and the message of a verb, run in this process."""
+    with pytest.raises(ReconcilerError) as error:
+        cli.main(["-C", str(path), *words], standalone_mode=False)
+    return error.value.exit_code, str(error.value)
 
 
 def fields(found: list[dict]) -> dict:
@@ -124,28 +129,24 @@ def test_a_past_run_again_as_it_was_at_another_commit_and_when_git_dropped_it(tm
             (["steady/a"], "is a deployment"),
             (["f00"], "there is no run 'f00'"),
         ):
-            done = command(path, "replay", *words)
-            assert done.returncode in {1, 2}
-            assert said in done.stderr
-            assert "Traceback" not in done.stderr
+            assert said in refused(path, "replay", *words)[1]
         started = command(path, "replay", slot, "--no-wait").stdout.strip()
         assert ended(path, started)["origin"] == slot
 
         daemon.stop()
         (state_root(repo) / "config.toml").write_text('keep_payloads = "1ms"\n')
-        daemon.start()
+        begin(daemon)
         assert ask(path, "gc")["payloads"]["count"] > 0
-        done = command(path, "replay", flaky["id"])
-        assert (done.returncode, "cannot be replayed: its parameters were purged" in done.stderr) == (1, True)
-        done = command(path, "local", flaky["id"])
-        assert (done.returncode, "were purged" in done.stderr or "was purged" in done.stderr) == (1, True)
+        assert "cannot be replayed: its parameters were purged" in refused(path, "replay", flaky["id"])[1]
+        assert "cannot be run again: its parameters were purged" in refused(path, "local", flaky["id"])[1]
     assert ask(path, "verify")["problems"] == []
 
 
 @pytest.fixture
-def scratch(tmp_path) -> dict[str, str]:
-    """An environment whose temporary files lie in a folder of their own."""
+def scratch(tmp_path, monkeypatch) -> dict[str, str]:
+    """An environment whose temporary files lie in a folder of their own, as those of this process do meanwhile."""
     (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     return {"TMPDIR": str(tmp_path / "tmp")}
 
 
@@ -192,9 +193,9 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     assert everything(state_root(repo)) == frozen
     assert ask(path, "verify") == head
     assert [each.name for each in tmp.iterdir()] == [folder.relative_to(tmp).parts[0]]
-    for words, said in ((["nope/a"], "there is no deployment 'nope/a'"), (["f00"], "there is no run 'f00'")):
-        done = local(*words)
-        assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    for word, said in (("nope/a", "there is no deployment 'nope/a'"), ("f00", "there is no run 'f00'")):
+        assert refused(path, "local", word)[1].startswith(said)
+    assert len(list(tmp.iterdir())) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
@@ -251,7 +252,7 @@ def test_the_commit_that_broke_a_flow_is_named(tmp_path, scratch):
     commits = history(repo, 30, 17, broken=15, merged=17)
     path, before = repo.path, everything(repo.path)
 
-    found = ask_in(path, scratch, "--good", commits[0][:8], "--bad", "main")
+    found = ask(path, "bisect", "total/a", "--good", commits[0][:8], "--bad", "main")
     first = found["first_bad"]
     assert (first["commit"], first["subject"], first["author"]) == (commits[17], "change 17", "Ada Lovelace")
     assert first["files"] == ["src/flows.py"]
@@ -263,7 +264,9 @@ def test_the_commit_that_broke_a_flow_is_named(tmp_path, scratch):
     assert {step["outcome"] for step in found["steps"] if step["commit"] == commits[15]} <= {"skip"}
 
     # A check instead of the flow says the same, and one that skips says where it may be.
-    checked = ask_in(path, scratch, "--good", commits[0], "--bad", commits[29], "--run", "grep -q '+ 1' src/flows.py")
+    checked = ask(
+        path, "bisect", "total/a", "--good", commits[0], "--bad", commits[29], "--run", "grep -q '+ 1' src/flows.py"
+    )
     assert checked["first_bad"] == first
     unsure = "test $RECONCILER_LOCAL = 1; grep -q 'change 1[67]' src/flows.py && exit 125; grep -q '+ 1' src/flows.py"
     done = command(path, "bisect", "total/a", "--good", commits[0], "--bad", "HEAD", "--run", unsure, env=scratch)
@@ -275,12 +278,6 @@ def test_the_commit_that_broke_a_flow_is_named(tmp_path, scratch):
     assert f"{commits[15][:8]}  skip" in told.stdout
     assert everything(path) == before
     assert list(Path(scratch["TMPDIR"]).iterdir()) == []
-
-
-def ask_in(path: Path, scratch: dict[str, str], *words: str) -> dict:
-    done = command(path, "bisect", "total/a", *words, "--json", env=scratch)
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    return json.loads(done.stdout)
 
 
 def test_what_bisect_refuses_says_why(tmp_path, scratch):
@@ -296,8 +293,10 @@ def test_what_bisect_refuses_says_why(tmp_path, scratch):
         (["--good", commits[0], "--bad", commits[3], "-p", "zzz=1"], 1, "cannot be told: unknown parameter 'zzz'"),
         (["--good", commits[0], "--bad", commits[3], "--timeout", "soon"], 2, "no length of time"),
         (["--good", commits[0], "--bad", commits[3], "--run", "true", "-p", "n=1"], 2, "--run takes no parameters"),
+        (["--good", commits[0], "--bad", commits[3], "--params-of", "f00"], 1, "no log here yet"),
         (["--good", "zzz", "--bad", commits[3]], 1, "--good: 'zzz' is no branch, tag or commit"),
     ):
-        done = command(repo.path, "bisect", "total/a", *words, env=scratch)
-        assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done
+        refusal = refused(repo.path, "bisect", "total/a", *words)
+        assert refusal[0] == code
+        assert said in refusal[1]
     assert list(Path(scratch["TMPDIR"]).iterdir()) == []
