@@ -26,6 +26,7 @@ from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.words import words
 from reconciler.git import url
 from reconciler.git.repository import Repository
+from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
 from reconciler.model.fact import Event
 from reconciler.model.plan import Desired, Json, Plan, Problem, Source
@@ -86,6 +87,13 @@ class Planner:
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
         return self._observer(self._settings.specs, Observed()).desired(self.repo, self.repo.resolve(revision), None)
+
+    def lying(self) -> Desired:
+        """What the files of the work tree say as they lie. Raises SourceUnavailableError where there is none."""
+        if self.repo.work_tree is None:
+            raise SourceUnavailableError("a bare repository has no work tree", hint="give a commit: --at REV")
+        tree = WorkTree(self.repo.work_tree, self.repo)
+        return self._observer(self._settings.specs, Observed()).desired(tree, tree.head, None)
 
     def head(self) -> str:
         """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""

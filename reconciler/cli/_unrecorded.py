@@ -60,12 +60,18 @@ def _kept(log: Log, run: Run, what: str) -> Mapping[str, Json]:
     return value
 
 
-def of_deployment(desired: Desired, name: str, options: tuple[str, ...], now: datetime) -> Made:
+def of_deployment(desired: Desired, name: str, options: tuple[str, ...], now: datetime, *, where: str = "") -> Made:
     """A deployment as it is at a commit, due now. Raises NotFoundError, ConflictError, InvalidRequestError."""
-    declared = declared_in(desired, name)
+    declared = declared_in(desired, name, where)
     spec = desired.specs[declared.digest]
     parameters = _laid_over(spec, spec.get("parameters") or {}, options)
     return made(desired, declared, parameters, now)
+
+
+def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datetime) -> Made:
+    """A deployment as the files of a work tree say, which are at no commit. Raises as `of_deployment`."""
+    found = of_deployment(desired, name, options, now, where="in the work tree")
+    return replace(found, run=replace(found.run, source_commit=None, spec_commit=None, version="work tree"))
 
 
 def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], due: datetime) -> Made:
@@ -105,17 +111,20 @@ def _laid_over(spec: Mapping[str, Json], before: Mapping[str, Json], options: tu
     return values
 
 
-def declared_in(desired: Desired, name: str) -> Declared:
-    """A deployment at a commit. Raises NotFoundError that says what is wrong there, or names the nearest."""
+def declared_in(desired: Desired, name: str, where: str = "") -> Declared:
+    """A deployment at a commit, or where else specs were read.
+
+    Raises NotFoundError that says what is wrong there, or names the nearest.
+    """
     found = desired.deployments.get(name)
     if found is not None:
         return found
-    where = desired.revision[:8]
+    where = where or f"at {desired.revision[:8]}"
     near = difflib.get_close_matches(name, desired.deployments, 1)
     near = near or sorted(n for n in desired.deployments if name in n.split("/"))[:1]
     if desired.problems and not near:
-        raise NotFoundError(f"there is no sound deployment {name!r} at {where}", hint=str(desired.problems[0]))
+        raise NotFoundError(f"there is no sound deployment {name!r} {where}", hint=str(desired.problems[0]))
     hint = (
         f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(desired.deployments)[:10]) or 'none'}"
     )
-    raise NotFoundError(f"there is no deployment {name!r} at {where}", hint=hint)
+    raise NotFoundError(f"there is no deployment {name!r} {where}", hint=hint)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import paint, plain, print_json, say, when
+from reconciler.cli.history import steps
 from reconciler.core.arguments import parse_option
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
 from reconciler.daemon.config import seconds
@@ -67,9 +69,9 @@ def command(
     place = Place.of(obj)
     settings = settings_of(place, {})
     planner = Planner(place, settings)
-    ends = _resolved(planner.repo, "--good", good), _resolved(planner.repo, "--bad", bad)
-    searched = line(planner, name, *ends)
-    given = _given(place, planner, name, (ends[1], check, options, params_of, _limit(timeout)))
+    first, last = (_resolved(place, planner.repo, name, *each) for each in (("--good", good), ("--bad", bad)))
+    searched = line(planner, name, first, last)
+    given = _given(place, planner, name, (last, check, options, params_of, _limit(timeout)))
     if not as_json:
         _announce(searched, good)
     with interruptible(), Scratch(place.state, settings, planner.repo) as scratch:
@@ -80,11 +82,15 @@ def command(
     sys.exit(int(told["first_bad"] is None))
 
 
-def _resolved(repo: Repository, option: str, text: str) -> str:
-    """The commit of a version or ref. Raises NotFoundError naming the option."""
+def _resolved(place: Place, repo: Repository, name: str, option: str, text: str) -> str:
+    """The commit of a ref, or of a version as `history` shows it. Raises NotFoundError naming the option."""
     try:
         return repo.resolve(text)
     except NotFoundError as error:
+        with suppress(NotFoundError), reading(place) as log:
+            labelled = [step.commit for step in steps(log, name) if step.version == text and step.commit]
+            if labelled:
+                return labelled[-1]
         raise NotFoundError(f"{option}: {error.message}", hint=error.hint) from None
 
 

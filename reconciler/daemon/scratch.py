@@ -83,21 +83,33 @@ class Scratch:
         if not keep:
             remove(self.root)
 
-    def order(self, run: Run, what: Launch) -> dict[str, Json]:
-        """What the daemon would order, with scratch in the place of its state. Raises StepError."""
+    def order(self, run: Run, what: Launch, *, lying: Path | None = None) -> dict[str, Json]:
+        """What the daemon would order, with scratch in the place of its state. Raises StepError.
+
+        `lying` is a work tree to stand in, instead of a copy of this repository's source.
+        """
         order = self._orders.make(run, what)
-        self._orders.check(order)
         env = order["env"] | {nearby.STATE_DIR: str(self.root), nearby.LOCAL: "1"}
+        if lying:
+            order["pull"] = [self._in_place(step, lying) for step in order["pull"]]
+            env |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        self._orders.check(order)
         return order | {"env": env, "lent": self._lent}
+
+    def _in_place(self, step: dict[str, Json], lying: Path) -> dict[str, Json]:
+        inputs = step["inputs"]
+        if inputs.get("git_dir") != self._common or inputs.get("branch") or inputs.get("commit_sha"):
+            return step
+        return {**step, "step": "set_working_directory", "inputs": {"directory": str(lying)}}
 
     def folder(self, run: Run) -> Path:
         """The directory of a run's attempt."""
         return self._state.attempt(run.id, run.attempt)
 
     def foreground(self, run: Run, order: Mapping[str, Json]) -> End:
-        """Run it with the caller's terminal."""
+        """Run it with the caller's terminal, for as long as it takes."""
         folder = self.folder(run)
-        self._orders.write(folder, order)
+        self._orders.write(folder, {**order, "timed": False})
         return _end(run, folder, _foreground.run(folder, order["env"]))
 
     def background(self, run: Run, order: Mapping[str, Json], limit: float | None) -> End:
@@ -105,18 +117,16 @@ class Scratch:
         folder, pool = self.folder(run), InlinePool()
         self._orders.write(folder, order)
         pool.launch(folder)
-        began, late = time.monotonic(), False
         try:
-            while (status := pool.exit_status(folder)) is None and pool.alive(folder):
-                passed = time.monotonic() - began
-                if limit and passed > limit:
-                    pool.kill(folder, signal.SIGKILL if passed > limit + GRACE else signal.SIGTERM)
-                    late = True
-                time.sleep(LOOK)
+            late = not _over(pool, folder, limit)
+            if late:
+                pool.kill(folder, signal.SIGTERM)
+                _over(pool, folder, GRACE)
         finally:
-            if status is None:
+            if pool.exit_status(folder) is None:
                 pool.kill(folder, signal.SIGKILL)
-        end = _end(run, folder, status or pool.exit_status(folder))
+                _over(pool, folder, GRACE)
+        end = _end(run, folder, pool.exit_status(folder))
         remove(folder)
         return End(State.TIMED_OUT, f"it ran longer than {limit:g} s", end.detail) if late else end
 
@@ -130,6 +140,16 @@ class Scratch:
         last = read(folder / OUTPUT, max(0, (folder / OUTPUT).stat().st_size - TAIL))[0].decode("utf-8", "replace")
         remove(folder)
         return Checked(code, next((line for line in reversed(last.splitlines()) if line.strip()), ""))
+
+
+def _over(pool: InlinePool, folder: Path, limit: float | None) -> bool:
+    """Wait for the end of a run, and of its keeper; whether it came within `limit` seconds."""
+    end = time.monotonic() + limit if limit else None
+    while pool.has_in_hand(folder) or pool.alive(folder):
+        if end and time.monotonic() > end:
+            return False
+        time.sleep(LOOK)
+    return True
 
 
 def _end(run: Run, folder: Path, status: Mapping[str, Json] | None) -> End:

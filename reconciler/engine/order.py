@@ -47,6 +47,8 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    timed: bool = True
+    """Whether the flow's time is limited: not while a person looks into it."""
     templated: bool = True
     """Whether the text of the order holds anything like a placeholder."""
 

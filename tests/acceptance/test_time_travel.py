@@ -22,8 +22,8 @@ import json, os, subprocess, sys, time
 from pathlib import Path
 from reconciler import flow, pause_flow_run, run_deployment, suspend_flow_run
 
-HERE = next(p for p in Path.cwd().parents if (p / "order.json").exists())
-ORDER = json.loads((HERE / "order.json").read_text())
+HERE = next((p for p in Path.cwd().parents if (p / "order.json").exists()), None)
+ORDER = json.loads((HERE / "order.json").read_text()) if HERE else {"due": "now"}
 
 @flow
 def steady(n: int = 1, debug: bool = False):
@@ -169,7 +169,6 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     debugged = local("steady/a", "-p", "debug=true", said="p n * 21\nc\n")
     assert (debugged.returncode, "(Pdb) 21\n" in debugged.stdout, "n is 1" in debugged.stdout) == (0, True, True)
     repo.commit({"flows.py": FLOWS.replace("n is", "n was")})
-    assert local("steady/a").stdout == "n was 1\n"
     assert local("steady/a", "--at", before[:8]).stdout == "n is 1\n"
     failed = local("fails/a")
     assert (failed.returncode, "ValueError: no 1 in" in failed.stdout) == (1, True)
@@ -177,9 +176,12 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     told = local("reaches-out/a")
     assert (told.returncode, "it reaches no daemon" in told.stderr) == (0, True)
     assert not state_root(repo).exists()
-    kept = local("steady/a", "--keep")
+    repo.write({"flows.py": FLOWS.replace("n is", "n will be")})
+    kept = local("steady/a", "--work-tree", "--keep")
+    assert kept.stdout == "n will be 1\n"
+    assert repo.git("status", "--short", "--ignored").split() == ["M", "flows.py"]
     folder = Path(kept.stderr.rsplit("kept: ", 1)[1].strip())
-    assert (folder / "work" / "flows.py").exists()
+    assert (folder / "order.json").exists()
     assert folder.is_relative_to(tmp)
 
     # Of a recorded run, beside a daemon that serves: not a byte of its state moves.
@@ -198,11 +200,21 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     assert len(list(tmp.iterdir())) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
-def test_a_local_run_ends_with_its_terminal_and_all_it_started(tmp_path, scratch, number, code):
+@pytest.mark.parametrize(
+    ("verb", "number", "code"),
+    [
+        (["local"], signal.SIGINT, 130),
+        (["local"], signal.SIGTERM, 1),
+        (["bisect", "--good", "HEAD~1", "--bad", "HEAD"], signal.SIGINT, 130),
+        (["bisect", "--good", "HEAD~1", "--bad", "HEAD"], signal.SIGTERM, 130),
+    ],
+    ids=["local and Ctrl-C", "local and SIGTERM", "bisect and Ctrl-C", "bisect and SIGTERM"],
+)
+def test_what_is_not_recorded_ends_with_its_terminal_and_all_it_started(tmp_path, scratch, verb, number, code):
     repo, mark = Repo(tmp_path / "repo"), tmp_path / "mark"
     repo.commit({"flows.py": FLOWS, "specs/a.yaml": specs(*deployments())})
-    words = [sys.executable, "-m", "reconciler", "-C", str(repo.path), "local", "waits/a", "-p", f"mark={mark}"]
+    repo.commit({"other": "1"})
+    words = [sys.executable, "-m", "reconciler", "-C", str(repo.path), *verb, "waits/a", "-p", f"mark={mark}"]
     with subprocess.Popen(
         words, env=environment() | scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as child:
