@@ -50,7 +50,7 @@ def command(
 
     \b
     JSON: {run, origin, same, differences, circumstances, before, after, output, output_cut}; differences and
-    circumstances are lists of {field, from, to}, before and after {state, seconds}, output the lines of a diff.
+    circumstances are lists of {field, from, to}, before and after {state, reason, seconds}, output the lines of a diff.
     """
     if "/" in run:
         raise InvalidRequestError(f"{run!r} is a deployment", hint=f"its runs: reconciler runs {run}")
@@ -109,7 +109,8 @@ def _output(place: Place, outcome: Outcome) -> str:
 
 def _json(before: Outcome, after: Outcome, found: Compared) -> dict[str, Json]:
     sides = {
-        side: {"state": of.row["state"], "seconds": of.seconds} for side, of in (("before", before), ("after", after))
+        side: {"state": of.row["state"], "reason": of.row["reason"], "seconds": of.seconds}
+        for side, of in (("before", before), ("after", after))
     }
     return {
         "run": after.row["id"],
@@ -128,6 +129,8 @@ def _text(before: Outcome, after: Outcome, found: Compared) -> None:
         say(f"{paint('the same outcome', 'green')}: {word(after.row['state'])} ({said})")
     else:
         say(f"{paint('another outcome', 'red')} ({said})")
+    if before.row["state"] != after.row["state"]:
+        say(f"  {word(after.row['state'])}: {plain(after.row['reason'])}")
     for title, each in [("", d) for d in found.differences] + [("not the same: ", c) for c in found.circumstances]:
         say(f"  {title}{plain(each.field)}: {_value(each.before)} -> {_value(each.after)}")
 

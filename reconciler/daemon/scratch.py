@@ -7,7 +7,8 @@ which no daemon serves, so neither its own calls nor `run_deployment` ever reach
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,7 @@ from reconciler.engine import copies, journal, nearby
 from reconciler.engine.output import OUTPUT, read
 from reconciler.engine.removal import remove
 from reconciler.git.repository import Repository
+from reconciler.model.errors import StoreError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
 from reconciler.pools import _foreground, _shell
@@ -60,8 +62,12 @@ class Scratch:
     """A private directory, and runs in it one after the other; everything goes when it is closed."""
 
     def __init__(self, state: StateDir, settings: Settings, opened: Repository) -> None:
-        """`state` is where the daemon's own lies: what it fetched and installed is read there, nothing is written."""
-        self.root = Path(tempfile.mkdtemp(prefix="reconciler-local-"))
+        """`state` is where the daemon's own lies: what it fetched and installed is read there, nothing is written.
+
+        Raises StoreError where no directory can be made.
+        """
+        with _told():
+            self.root = Path(tempfile.mkdtemp(prefix="reconciler-local-"))
         self._state = state_dir.prepare(self.root, allow_network_fs=True)
         self._lent = str(state.environments)
         self._place = opened.git_dir
@@ -109,13 +115,15 @@ class Scratch:
     def foreground(self, run: Run, order: Mapping[str, Json]) -> End:
         """Run it with the caller's terminal, for as long as it takes."""
         folder = self.folder(run)
-        self._orders.write(folder, {**order, "timed": False})
+        with _told():
+            self._orders.write(folder, {**order, "timed": False})
         return _end(run, folder, _foreground.run(folder, order["env"]))
 
     def background(self, run: Run, order: Mapping[str, Json], limit: float | None) -> End:
         """Run it as a pool does, its output in a file; past `limit` seconds it is ended and TimedOut."""
         folder, pool = self.folder(run), InlinePool()
-        self._orders.write(folder, order)
+        with _told():
+            self._orders.write(folder, order)
         pool.launch(folder)
         try:
             late = not _over(pool, folder, limit)
@@ -140,6 +148,17 @@ class Scratch:
         last = read(folder / OUTPUT, max(0, (folder / OUTPUT).stat().st_size - TAIL))[0].decode("utf-8", "replace")
         remove(folder)
         return Checked(code, next((line for line in reversed(last.splitlines()) if line.strip()), ""))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A directory that cannot be written is an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the scratch directory cannot be written: {error.strerror}", hint="set TMPDIR to a folder with room"
+        ) from None
 
 
 def _over(pool: InlinePool, folder: Path, limit: float | None) -> bool:
