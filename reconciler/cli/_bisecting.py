@@ -100,14 +100,14 @@ def line(planner: Planner, name: str, good: str, bad: str) -> Line:
 
 def _at_either(planner: Planner, name: str, bad: str, good: str) -> tuple[Desired, Declared]:
     """The deployment at the bad commit; where it is not sound there, at the good one."""
-    desired = planner.at(bad)
+    desired = planner.known(bad)
     try:
         return desired, _unrecorded.declared_in(desired, name)
     except NotFoundError:
-        before = planner.at(good)
+        before = planner.known(good)
         if name in before.deployments:
             return before, before.deployments[name]
-        if (head := planner.head()) not in {bad, good} and name in (now := planner.at(head)).deployments:
+        if (head := planner.head()) not in {bad, good} and name in (now := planner.known(head)).deployments:
             return now, now.deployments[name]  # a branch of code only: its specs lie on the tracked one
         raise
 
@@ -170,7 +170,7 @@ class Attempts:
             desired, declared = self._line.fixed
             declared = replace(declared, source=replace(declared.source, commit=commit, note=None))
         else:
-            desired = self._planner.at(commit)
+            desired = self._planner.known(commit)
             declared = _unrecorded.declared_in(desired, self._name)
         defaults = desired.specs[declared.digest].get("parameters") or {}
         values = merge(defaults, self._given.parameters)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from reconciler.cli import _log
@@ -93,15 +93,27 @@ class Planner:
         if self.repo.work_tree is None:
             raise SourceUnavailableError("a bare repository has no work tree", hint="give a commit: --at REV")
         tree = WorkTree(self.repo.work_tree, self.repo)
-        return self._observer(self._settings.specs, Observed()).desired(tree, tree.head, None)
+        return self._knowing().desired(tree, tree.head, None)
+
+    def known(self, revision: str) -> Desired:
+        """As `at`, with what the daemon knows: other repositories as it last resolved them. Raises as `at`."""
+        return self._knowing().desired(self.repo, self.repo.resolve(revision), None)
 
     def head(self) -> str:
         """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
+        return self._head(self._before)
+
+    def _knowing(self) -> Observer:
+        return self._observer(self._settings.specs, self._before)
+
+    @cached_property
+    def _before(self) -> Observed:
+        """What the log says; nothing where there is none."""
         try:
             with _log.reading(self._place) as log:
-                return self._head(_log.observed(log))
+                return _log.observed(log)
         except NotFoundError:
-            return self._head(Observed())
+            return Observed()
 
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)

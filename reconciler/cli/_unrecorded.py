@@ -81,6 +81,11 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
     pool = (spec.get("work_pool") or {}).get("name") or DEFAULT_POOL
     base = job_variables.defaults(desired.pools.get(pool) or {})
     commit = declared.source.commit or (desired.whole_commit if declared.source.kind == "whole" else None)
+    if commit is None and declared.source.kind == "foreign":
+        raise ConflictError(
+            f"the code of {declared.name} is in another repository, of which nothing is here",
+            hint="once the daemon has applied it, it is: reconciler serve",
+        )
     if commit is None and declared.source.kind != "none":
         raise ConflictError(
             f"the source commit of {declared.name} is {declared.source.note or 'unknown (shallow)'}",

@@ -91,7 +91,8 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
             labelled = [step.commit for step in steps(log, name) if step.version == text and step.commit]
             if labelled:
                 return labelled[-1]
-        raise NotFoundError(f"{option}: {error.message}", hint=error.hint) from None
+        shallow = "this clone is shallow: git fetch --unshallow" if repo.shallow() else error.hint
+        raise NotFoundError(f"{option}: {error.message}", hint=shallow) from None
 
 
 def _limit(text: str | None) -> float | None:
@@ -108,7 +109,7 @@ def _given(place: Place, planner: Planner, name: str, asked: tuple[Any, ...]) ->
     bad, check, options, params_of, limit = asked
     if not (options or params_of):
         return Given(check, limit=limit)
-    desired = planner.at(bad)
+    desired = planner.known(bad)
     declared = desired.deployments.get(name)
     schema = desired.specs[declared.digest].get("parameter_openapi_schema") if declared else None
     own = dict(parse_option(option, schema) for option in options)

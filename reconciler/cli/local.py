@@ -62,7 +62,7 @@ def _made(place: Place, planner: Planner, what: str, revision: str | None, optio
     if "/" not in what:
         with reading(place) as log:
             return _unrecorded.of_run(place, log, what, revision, options)
-    desired = planner.at(revision or planner.head())
+    desired = planner.known(revision or planner.head())
     return _unrecorded.of_deployment(desired, what, options, _clock.now())
 
 

@@ -129,7 +129,7 @@ def _text(before: Outcome, after: Outcome, found: Compared) -> None:
         say(f"{paint('the same outcome', 'green')}: {word(after.row['state'])} ({said})")
     else:
         say(f"{paint('another outcome', 'red')} ({said})")
-    if before.row["state"] != after.row["state"]:
+    if before.row["state"] != after.row["state"] and not after.error:
         say(f"  {word(after.row['state'])}: {plain(after.row['reason'])}")
     for title, each in [("", d) for d in found.differences] + [("not the same: ", c) for c in found.circumstances]:
         say(f"  {title}{plain(each.field)}: {_value(each.before)} -> {_value(each.after)}")
