@@ -107,7 +107,7 @@ class Planner:
         return self._observer(*self._logged)
 
     @cached_property
-    def _logged(self) -> tuple[Observed, Mapping[str, Any]]:
+    def _logged(self) -> tuple[Observed, Mapping[str, Json]]:
         """What the log says, and what its daemon was told by flags; nothing where there is no log."""
         try:
             with _log.reading(self._place) as log:
