@@ -164,15 +164,10 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
-        looker = Looker(
-            tracked,
-            lambda: shell.observe.Observer(
-                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
-            ),
-            inbox.put,
-            Kept(state.log, settings.specs, env),
-            ledger.observed.revision,
+        observer = lambda: shell.observe.Observer(  # noqa: E731 - a thing to hand over
+            settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
         )
+        looker = Looker(tracked, observer, inbox.put, Kept(state.log, settings.specs, env), ledger.observed.revision)
         looker.branches.patterns = settings.preview
         also = looker.branches.asked_for if settings.preview else None
         watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
@@ -180,11 +175,9 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
     supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
-    loop.settled = looker.applied
     loop.previews = Previews(preview.Policy(settings.preview, settings.preview_ttl), looker.read)
-    loop.takers = serving.takers
-    loop.crumbs = crumbs
     loop.grace = timedelta(seconds=settings.cancel_grace)
+    loop.settled, loop.takers, loop.crumbs = looker.applied, serving.takers, crumbs
     notes = shell.notes.Notes(state.log, state.root / "notes", opened, now) if settings.notes else None
     if notes:
         loop.durable = notes.tell
