@@ -8,6 +8,7 @@ from reconciler.cli._place import Place
 from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
 from reconciler.cli._tip import tip
 from reconciler.cli.status import active, shown
+from reconciler.daemon import client
 from reconciler.git.provenance import version_info
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
@@ -52,6 +53,7 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "version_info": info,
         "version_note": note,
         "spec": spec,
+        "secrets": _secrets(place, known.name, spec),
         "problems": [p for p in _problems(observed, known) if p["file"] == known.file],
     }
 
@@ -67,6 +69,17 @@ def _previewed(observed: Observed, known: Deployment) -> dict[str, Json] | None:
     if preview is None:
         return None
     return {"branch": known.preview, "revision": preview.revision, "until": instant(preview.until)}
+
+
+def _secrets(place: Place, name: str, spec: Json) -> list[Json] | None:
+    """The secrets that a spec names, and what gives each; None where only a daemon could say, and none answers."""
+    if "{{" not in str(spec):
+        return []
+    try:
+        found: list[Json] = client.ask(place.state, "secrets", {"deployment": name})
+    except ReconcilerError:
+        return None
+    return found
 
 
 def _schedule(scheduled: Scheduled) -> dict[str, Json]:
@@ -120,6 +133,7 @@ def _text(told: dict[str, Json]) -> None:
             ),
             ("tags", ", ".join(told["tags"])),
             ("next due", when(told["next_due"])),
+            ("secrets", _secrets_text(told["secrets"])),
         ]
     )
     for schedule in told["schedules"]:
@@ -127,6 +141,19 @@ def _text(told: dict[str, Json]) -> None:
     _spec_text(told["spec"])
     for problem in told["problems"]:
         say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
+
+
+def _secrets_text(found: list[dict[str, Json]] | None) -> str | None:
+    if found is None:
+        return "no daemon answers, and only it knows them"
+    return ", ".join(f"{one['name']} ({_source(one)})" for one in found) or None
+
+
+def _source(one: dict[str, Json]) -> str:
+    if one["source"]:
+        return str(one["source"])
+    why = "not for previews" if one["refused"] else "missing"
+    return f"{why}: {'runs fail' if one['needed'] else 'the fallback is used'}"
 
 
 def _schedule_text(schedule: dict[str, Json]) -> None:

@@ -26,6 +26,8 @@ class _Lines(logging.Formatter):
 @click.option("--remote", metavar="NAME", help="Fetch this remote and track its branch; the work tree is left alone.")
 @click.option("--interval", metavar="TIME", help="Time between fetches, such as 30s (default) or 5m.")
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: specs).")
+@click.option("--env", metavar="NAME", help="Environment: its overlay env/NAME.yaml; kept until another is named.")
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="For `{{ NAME }}`; once for each.")
 @click.option("--prune-limit", metavar="SHARE", help="Share of deployments a revision may prune unasked (0.5).")
 @click.option("--on-rewind", type=click.Choice(["accept", "refuse"]), help="When the branch moves back or aside.")
 @click.option("--limit", metavar="N", help="Runs at once on this host (default: 8 a processor).")

@@ -142,9 +142,10 @@ def _within(at: datetime | None, since: datetime | None, until: datetime | None)
 def _head(observed: Observed, head: str | None) -> None:
     """What is applied, and what is in the way of what git says now."""
     where = f"{observed.remote}/{observed.branch}" if observed.remote else observed.branch
+    env = f", environment {plain(observed.env)}" if observed.env else ""
     applied = f"applied {observed.revision[:8]}" if observed.revision else "nothing applied yet"
     more = f", git is at {head[:8]}" if head and head != observed.revision else ""
-    say(f"branch {plain(where)}: {applied}{more}")
+    say(f"branch {plain(where)}{env}: {applied}{more}")
     if observed.stale:
         say(f"{word('Unknown')}: {plain(observed.stale['reason'])}, since {when(observed.stale['since'])}")
     if observed.refused:

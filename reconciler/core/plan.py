@@ -99,7 +99,7 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
 def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
     found = _compare(desired, observed)
-    new_and_broken = desired.broken - _files(observed) if desired.broken else frozenset()
+    new_and_broken = desired.broken - _files(observed) if desired.broken and not desired.unsure else desired.broken
     held = [d for d in found.missing if new_and_broken or d.file in desired.broken]
     prunes = [d for d in found.missing if d not in held] if held else found.missing
     changes = [_create(desired, declared) for declared in found.new]
@@ -150,7 +150,7 @@ def _create(desired: Desired, declared: Declared) -> Change:
         declared.name,
         version_of(desired, declared),
         commit_of(desired, declared),
-        f"declared in {declared.file}",
+        f"declared in {declared.where}",
         (),
         declared,
     )
@@ -161,7 +161,7 @@ def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
     fields = diff(before, after) if before is not None else ()
     if known.file != declared.file:
         fields = (*fields, FieldDiff("file", known.file, declared.file))
-    reason = f"{_said(fields) or 'spec'} changed in {declared.file}"
+    reason = f"{_said(fields) or 'spec'} changed in {declared.where}"
     return Change(
         Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
         declared,

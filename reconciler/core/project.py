@@ -43,6 +43,7 @@ def fold(observed: Observed, event: Event, touched: Touched) -> None:
 def _branch_tracked(observed: Observed, event: Event, touched: Touched) -> None:
     observed.branch = event.data["branch"]
     observed.remote = event.data.get("remote")
+    observed.env = event.data.get("env")
     touched.repository = True
 
 

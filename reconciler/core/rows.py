@@ -27,6 +27,7 @@ def repository_row(observed: Observed) -> dict[str, Json]:
         "format": FORMAT,
         "branch": observed.branch,
         "remote": observed.remote,
+        "env": observed.env,
         "revision": observed.revision,
         "tree": observed.tree,
         "whole_commit": observed.whole_commit,
@@ -193,6 +194,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
             "isolated",
         ):
             setattr(observed, key, repository[key])
+        observed.env = repository.get("env")
         observed.applied_at = _time(repository["applied_at"])
         observed.left = _time(repository["left"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]

@@ -30,6 +30,8 @@ class BranchTracked(Fact):
 
     branch: str
     remote: str | None = None
+    env: str | None = None
+    """The environment whose overlay is laid over the spec files."""
     who: str = ""
 
 

@@ -130,6 +130,13 @@ class Declared:
     spec_commit: str | None
     """The newest commit that changed the spec file; None where history is cut before it."""
     source: Source
+    overlay: str = ""
+    """The overlay that decides something of it."""
+
+    @property
+    def where(self) -> str:
+        """The files that say it, for people."""
+        return f"{self.file} with {self.overlay}" if self.overlay else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,8 @@ class Desired:
     """Effective specs by digest: the new ones here, and (lazily, from the store) those observed."""
     broken: frozenset[str] = frozenset()
     """Files with a problem in them or in code they name: what they held stays, spec and source commit alike."""
+    unsure: bool = False
+    """Whether what decides for many files is broken, as an overlay: nothing is pruned, whatever file held it."""
     problems: tuple[Problem, ...] = ()
     notes: tuple[Note, ...] = ()
     rewound_from: str | None = None

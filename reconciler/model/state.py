@@ -226,6 +226,8 @@ class Observed:
     seq: int = 0
     branch: str | None = None
     remote: str | None = None
+    env: str | None = None
+    """The environment whose overlay is laid over the spec files."""
     revision: str | None = None
     tree: str | None = None
     whole_commit: str | None = None
