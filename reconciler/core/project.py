@@ -5,15 +5,15 @@ into the projections written in the transaction of the events. Finished runs lea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from reconciler.core import lifecycle
+from reconciler.core import lifecycle, previewed
 from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Preview, Run, Scheduled, State
+from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Run, Scheduled, State
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -206,33 +206,12 @@ def _deployment_resumed(observed: Observed, event: Event, touched: Touched) -> N
 
 
 def _preview_applied(observed: Observed, event: Event, touched: Touched) -> None:
-    data, branch = event.data, event.subject
-    observed.previews[branch] = Preview(
-        data["revision"], event.at, moment(data["until"]), list(data.get("problems", ())), data["suffix"]
-    )
+    touched.deployments.update(previewed.applied(observed, event))
     touched.repository = True
-    held, commits = set(data.get("held", ())), data.get("spec_commits") or {}
-    for deployment in observed.deployments.values():
-        if deployment.preview != branch:
-            continue
-        touched.deployments.add(deployment.name)
-        deployment.invalid = deployment.name in held
-        if deployment.invalid:
-            continue
-        said = deployment.quarantine.wanted if deployment.quarantine else deployment
-        said.spec_commit = commits.get(said.file, said.spec_commit)
-        if said.source.follows(branch):
-            said.source = replace(said.source, commit=data.get("whole_commit"))
 
 
 def _preview_pruned(observed: Observed, event: Event, touched: Touched) -> None:
-    known = observed.previews.get(event.subject)
-    if known is None:
-        raise ChainBrokenError(f"event {event.seq}: there is no preview of {event.subject!r}")
-    if event.data.get("over"):
-        observed.previews[event.subject] = replace(known, over=True, problems=[])
-    else:
-        del observed.previews[event.subject]
+    previewed.pruned(observed, event)
     touched.repository = True
 
 

@@ -66,7 +66,8 @@ class Branches:
             return
         try:
             if fetch and self._remote:
-                git.remote.fetch_branches(repo, self._remote, self.asked_for, timeout=FETCH_TIMEOUT)
+                for why in git.remote.fetch_branches(repo, self._remote, self.asked_for, timeout=FETCH_TIMEOUT):
+                    log.warning("a branch to preview was not fetched: %s", why)
             heads = self._heads(repo)
         except ReconcilerError as error:
             log.warning("the branches to preview cannot be looked at: %s", error.message)

@@ -46,8 +46,6 @@ class Launch:
     """The pool's defaults of job variables."""
     variables: Mapping[str, Json] = field(default_factory=dict)
     """Job variables given for this run alone."""
-    preview: bool | None = False
-    """Whether its deployment is that of a preview, which may have the secrets listed for previews; None: who knows."""
     revision: str | None = None
     """The applied revision, whose encrypted files it may need."""
 
@@ -114,7 +112,7 @@ class Orders:
             "flow": flow,
             **({"preview": run.preview} if run.preview else {}),
         }
-        return order | {"secrets": self.sealed.said(order, preview=what.preview, revision=what.revision)}
+        return order | {"secrets": self.sealed.said(order, preview=bool(run.preview), revision=what.revision)}
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
         """The pull steps with each clone bound to the recorded commit."""

@@ -33,22 +33,16 @@ class Sealed:
         """`common` is the git directory of the repository."""
         self._common = common
         self.places = [str(Path(place).expanduser().absolute()) for place in settings.secrets]
-        self._previews = bool(settings.preview)
         self._for_previews = settings.preview_secrets
         under = settings.specs.strip("/")
         self._folder = ENCRYPTED if under in {"", "."} else f"{under}/{ENCRYPTED}"
         self._first = settings.env or ""
 
-    def said(self, order: Mapping[str, Any], *, preview: bool | None, revision: str | None) -> dict[str, Json] | None:
-        """What an order says of its secrets; None where it refers to none. A preview may have those listed for it.
-
-        `preview` is None for a deployment that is gone: it may have been one where there are any.
-        """
+    def said(self, order: Mapping[str, Any], *, preview: bool, revision: str | None) -> dict[str, Json] | None:
+        """What an order says of its secrets; None where it refers to none. A preview may have those listed for it."""
         wanted = mentioned(order)
         if not wanted:
             return None
-        if preview is None:
-            preview = self._previews
         refused = [name for name in wanted if preview and name not in self._for_previews]
         allowed = [name for name in wanted if name not in refused]
         return {"places": self.places, "refused": refused, "allowed": allowed, "revision": revision}

@@ -53,8 +53,10 @@ def _place(repo: Repository, remote: str) -> str:
     return url if parse(url).scheme != "file" else str((repo.work_tree or repo.git_dir) / parse(url).path)
 
 
-def fetch_branches(repo: Repository, remote: str, wanted: Callable[[str], bool], *, timeout: float) -> None:
+def fetch_branches(repo: Repository, remote: str, wanted: Callable[[str], bool], *, timeout: float) -> list[str]:
     """Fetch every wanted branch of a configured remote as `fetch` does; those that are gone there go here too.
+
+    Why some of them could not be written down here, as one whose name is that of a folder of others.
 
     Only refs/heads/* of the remote are looked at: never the refs that a forge keeps for pull requests of forks.
     Raises as `fetch`.
@@ -64,9 +66,14 @@ def fetch_branches(repo: Repository, remote: str, wanted: Callable[[str], bool],
     for name in repo.branches(remote):
         if wanted(name) and name not in want.found:
             repo.refs.remove(branch_ref(name, remote))
+    failed = []
     for name, commit in want.found.items():
-        if repo.has(commit) and repo.branch(name, remote) != commit:
-            repo.refs.write(branch_ref(name, remote), commit)
+        try:
+            if repo.has(commit) and repo.branch(name, remote) != commit:
+                repo.refs.write(branch_ref(name, remote), commit)
+        except SourceUnavailableError as error:
+            failed.append(error.message)
+    return failed
 
 
 def mirror(

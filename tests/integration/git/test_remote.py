@@ -249,6 +249,19 @@ def test_the_branches_that_are_wanted_come_and_go_with_the_remote_and_nothing_el
     clone.git("fsck", "--strict")
 
 
+def test_a_branch_that_cannot_be_written_down_keeps_no_other_from_coming(tmp_path, upstream):
+    clone = Repo(tmp_path / "clone")
+    head = clone.commit({"own": "work"})
+    clone.git("update-ref", "refs/remotes/origin/feature", head)
+    clone.git("remote", "add", "origin", str(upstream.path))
+    upstream.git("branch", "feature/x")
+    upstream.git("branch", "fix/y")
+    with Repository.open(clone.path) as repo:
+        told = remote.fetch_branches(repo, "origin", lambda branch: "/" in branch, timeout=30)
+        assert ["refs/remotes/origin/feature/x" in why for why in told] == [True]
+        assert repo.branches("origin") == {"feature": head, "fix/y": upstream.head()}
+
+
 def test_a_remote_that_cannot_be_reached_prunes_no_branch(tmp_path, upstream):
     clone = Repo(tmp_path / "clone")
     head = clone.commit({"own": "work"})
