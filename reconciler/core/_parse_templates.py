@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.core import references
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._parse_findings import Findings
-from reconciler.core._parse_keys import NO_EFFECT
 from reconciler.core.template import KEEP, MissingValueError, TemplateError, follow, names, render
 from reconciler.model.plan import Json
 
@@ -97,10 +97,8 @@ class Templates:
         root = _root(name)
         if name.startswith("prefect.blocks."):
             raise TemplateError("Prefect's blocks do not exist here: give the value as {{ $NAME }} or as a variable")
-        if later and root == "secret":
-            if root in NO_EFFECT["placeholder"]:
-                self.found.note(path, NO_EFFECT["placeholder"][root])
-            return KEEP
+        if references.is_reference(name):
+            return _secret(name, path, area)
         if later and (root.startswith("$") or root in self.pull):
             return KEEP
         try:
@@ -140,6 +138,17 @@ class Templates:
         if self.budget.left < 0:
             raise TemplateError(f"the variables of this file expand to over {_MOST:,} characters")
         return value
+
+
+def _secret(name: str, path: Path, area: str) -> Json:
+    """A secret is known in a run only. Raises TemplateError where a run does not put it in."""
+    if fault := references.fault(name):
+        raise TemplateError(f"{{{{ {clip(name)} }}}}: {fault}")
+    if area not in (DATA, JOB, PULL):
+        raise TemplateError("a secret is known in a run only: not here, but in pull, parameters and job variables")
+    if area == JOB and path[path.index("job_variables") + 1 :][:1] != ("env",):
+        raise TemplateError("of the job variables, only those of `env` may name a secret")
+    return KEEP
 
 
 def _root(name: str) -> str:

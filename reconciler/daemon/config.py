@@ -13,7 +13,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.branch_patterns import misread
 from reconciler.core.retention import Keep
+from reconciler.engine.vault import SECRET
 from reconciler.model.errors import AccessError, InvalidRequestError
 from reconciler.model.names import name_fault
 
@@ -93,8 +95,8 @@ def kept(settings: Settings) -> Keep:
 
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
-    """The variables among `names` that are set here, to hand to a run."""
-    return {name: os.environ[name] for name in names if name in os.environ}
+    """The variables among `names` that are set here, to hand to a run; secrets go by reference only."""
+    return {name: os.environ[name] for name in names if name in os.environ and not name.startswith(SECRET)}
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -136,6 +138,9 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=f"choose {' or '.join(CHOICES[key])}")
     if key == "prune_limit" and not 0 <= fitted <= 1:
         raise InvalidRequestError(f"{where}: prune_limit is a share from 0 to 1, not {value!r}")
+    wrong = [why for pattern in fitted if (why := misread(pattern))] if key == "preview" else []
+    if wrong:
+        raise InvalidRequestError(f"{where}: preview cannot be {value!r}", hint=wrong[0])
     if isinstance(fitted, int | float) and not isinstance(fitted, bool) and key != "prune_limit" and fitted <= 0:
         raise InvalidRequestError(f"{where}: {key} must be more than 0, not {value!r}")
     return fitted

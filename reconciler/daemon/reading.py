@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.core.preview import Head
 from reconciler.model.plan import Desired, Json
 
 
@@ -78,6 +79,28 @@ class Read:
     """Effective specs as canonical JSON by digest: those that may not be in the store yet."""
     rows: Mapping[str, bytes]
     """What to keep for the next start once this is applied, by path; empty for what is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """The branches that may be previewed."""
+
+    heads: Mapping[str, Head] | None
+    """Their newest commits; None where git did not say: then nothing is known of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """A previewed branch was read at a commit."""
+
+    branch: str
+    revision: str
+    desired: Desired | None
+    """None where it cannot be read."""
+    texts: Mapping[str, bytes]
+    """As in Read."""
+    reason: str = ""
+    """Why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

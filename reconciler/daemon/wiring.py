@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reconciler import daemon as shell
-from reconciler.core import script
+from reconciler.core import preview, script
 from reconciler.core.plan import Policy
 from reconciler.daemon import config, poison, requests, retention
 from reconciler.daemon.acts import SERVED
@@ -24,6 +24,7 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
+from reconciler.daemon.previews import Previews
 from reconciler.daemon.reading import Environment, still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
@@ -166,12 +167,15 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
             Kept(state.log, settings.specs, env),
             ledger.observed.revision,
         )
-        watch = Watch(repo, branch, looker.look, remote=settings.remote)
+        looker.branches.patterns = settings.preview
+        also = looker.branches.asked_for if settings.preview else None
+        watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
     serving = Served(state.root / "served.json", inbox.put)
     orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
     supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
     loop.settled = looker.applied
+    loop.previews = Previews(preview.Policy(settings.preview, settings.preview_ttl), looker.read)
     loop.takers = serving.takers
     loop.crumbs = crumbs
     loop.grace = timedelta(seconds=settings.cancel_grace)
@@ -184,7 +188,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         looker,
         watch,
         supervisor,
-        Server(state, Asked(loop, state, serving, keeper).answer),
+        Server(state, Asked(loop, state, serving, keeper, orders.sealed).answer),
         keeper,
         store,
         branch,

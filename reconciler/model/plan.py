@@ -99,6 +99,10 @@ class Source:
         }
         return {k: v for k, v in items.items() if v}
 
+    def follows(self, preview: str) -> bool:
+        """Whether it is the whole repository at the head of a previewed branch: one fact moves all of these."""
+        return self.kind is SourceKind.COMMIT and self.branch == preview and not self.directories
+
     @classmethod
     def load(cls, data: Mapping[str, Json]) -> "Source":
         """The inverse of `json`."""
