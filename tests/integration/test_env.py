@@ -118,6 +118,8 @@ def test_a_broken_overlay_that_held_deployments_of_its_own_prunes_none_elsewhere
     repo.commit({"specs/env/prod.yaml": "deployments: [", "specs/load.yaml": None, "specs/moved.yaml": SPEC})
     assert serve(repo, None, state="prod") == 1
     assert set(applied(repo, "prod")) == {"load/a", "load/b", "load/c", "load/z"}
+    plan = at(repo, "prod", "plan")
+    assert (plan["refused"], plan["changes"], len(plan["problems"])) == (None, [], 1)
 
 
 def test_what_was_held_while_a_patch_fitted_nothing_is_applied_by_the_next_daemon(repo: Repo) -> None:
