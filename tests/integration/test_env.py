@@ -194,6 +194,23 @@ def test_an_environment_is_kept_until_another_is_named_and_the_guard_holds(
     assert "- prune load/c" in verb(repo, "none", "plan")
 
 
+def test_between_revisions_an_environment_is_the_daemons_or_the_one_named_and_may_be_new(repo: Repo) -> None:
+    first = repo.head()
+    repo.commit({"specs/env/new.yaml": "patches: [{target: {name: '[bc]'}, delete: true}]\n"})
+    repo.commit({"specs/env/prod.yaml": PROD.replace("n: 2", "n: 3")})
+
+    def changes(*words: str) -> list[list[str]]:
+        found = at(repo, "prod", "plan", f"{first}..HEAD", *words)["changes"]
+        return [[c["action"], c["deployment"]] for c in found]
+
+    assert changes() == []
+    assert changes("--env", "prod") == [["update", "load/b"]]
+    assert changes("--env", "new") == [["create", "load/a"]]
+    serve(repo, "prod")
+    assert changes() == [["update", "load/b"]]
+    assert changes("--env", "") == []
+
+
 def test_the_operators_variables_win_and_are_known_to_plan(repo: Repo) -> None:
     serve(repo, "prod", variables=("region=mars",))
     assert at(repo, "prod", "show", "load/a")["spec"]["parameters"] == {"region": "mars"}
