@@ -23,6 +23,7 @@ from reconciler.daemon.mirrors import Mirrors, offline
 from reconciler.daemon.observe import Observer
 from reconciler.daemon.reading import Elsewhere, Environment
 from reconciler.daemon.reconcile import first_branch
+from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.words import words
 from reconciler.git import url
 from reconciler.git.repository import Repository
@@ -73,11 +74,16 @@ class Planner:
             return Made(_honest(core.plan(desired, before, self._policy)), before, log is not None)
 
     def between(self, base: str, head: str, now: datetime) -> Made:
-        """One revision against another; no log is needed."""
+        """One revision against another, or against nothing where its environment is new; no log is needed."""
         first, second = self.repo.resolve(base or "HEAD"), self.repo.resolve(head or "HEAD")
-        observer = self._observer(Observed())
+        before, told = Observed(), self._logged[1]
+        specs, env = self._read_as(before, told)
+        observer = self._observer(before, told)
+        there = SpecDir(specs).environments(self.repo, self.repo.commit(first).tree) if env.name else ()
+        if env.name and env.name not in there:
+            desired = observer.desired(self.repo, second, None)
+            return Made(_honest(core.plan(desired, before, self._policy)), before, logged=False)
         desired = observer.desired(self.repo, first, None)
-        before = Observed()
         facts = core.facts(core.plan(desired, before, self._policy), desired, before)
         for seq, fact in enumerate(facts, 1):
             project.fold(before, Event(seq, fact.type, fact.subject, now, first, fact.data()), Touched())
@@ -86,7 +92,7 @@ class Planner:
 
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
-        return self._observer(Observed()).desired(self.repo, self.repo.resolve(revision), None)
+        return self._observer(Observed(), self._logged[1]).desired(self.repo, self.repo.resolve(revision), None)
 
     def lying(self) -> Desired:
         """What the files of the work tree say as they lie. Raises SourceUnavailableError where there is none."""
@@ -139,16 +145,21 @@ class Planner:
         fresh = self._observer(before, told)
         return _with_stored(fresh.desired(self.repo, head, before.revision), log)
 
-    def _observer(self, before: Observed, told: Mapping[str, Json] | None = None) -> Observer:
-        """A reader of specs; what is not set is as the daemon was `told`."""
-        told, settings = told or {}, self._settings
+    def _read_as(self, before: Observed, told: Mapping[str, Json]) -> tuple[str, Environment]:
+        """Where specs lie, and as what they are read; what is not set is as the daemon was `told`."""
+        settings = self._settings
         specs = told.get("specs", settings.specs) if settings.specs == Settings().specs else settings.specs
-        env = before.env if settings.env is None else settings.env or None
+        kept = before.env if before.branch else told.get("env")
+        env = kept if settings.env is None else settings.env or None
         variables = settings.variables or (told.get("variables", {}) if env == told.get("env") else {})
+        return specs, Environment.of(env, variables)
+
+    def _observer(self, before: Observed, told: Mapping[str, Json]) -> Observer:
+        specs, env = self._read_as(before, told)
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
         return Observer(
             specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False),
-            env=Environment.of(env, variables),
+            env=env,
         )  # fmt: skip
 
 

@@ -51,7 +51,9 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     daemon = wiring.build(place.repo, state, settings)
     wiring.stop_on_signals(daemon.stop)
     daemon.start()
-    logging.getLogger("reconciler").info("serving %s, branch %s", place.repo.absolute(), daemon.branch)
+    env = daemon.loop.ledger.observed.env
+    where = f"branch {daemon.branch}" + (f", environment {env}" if env else "")
+    logging.getLogger("reconciler").info("serving %s, %s", place.repo.absolute(), where)
     if once:
         daemon.stop_when_idle()
     daemon.run()

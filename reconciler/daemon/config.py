@@ -131,7 +131,8 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
     try:
         fitted = _convert(like, value)
     except (TypeError, ValueError):
-        raise InvalidRequestError(f"{where}: {key} cannot be {value!r}") from None
+        hint = "write NAME=VALUE, or in config.toml a table [variables]" if key == "variables" else ""
+        raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=hint) from None
     if key == "env" and fitted and (fault := name_fault(fitted)):
         raise InvalidRequestError(f"{where}: the name of an environment {fault}, not {value!r}")
     if key in CHOICES and fitted not in CHOICES[key]:

@@ -112,6 +112,43 @@ def test_a_broken_overlay_holds_everything_as_it_is(repo: Repo, broken: str) -> 
     assert [(n, row["health"]) for n, row in applied(repo, "prod").items()] == [("load/a", "Healthy")]
 
 
+def test_a_broken_overlay_that_held_deployments_of_its_own_prunes_none_elsewhere(repo: Repo) -> None:
+    repo.commit({"specs/env/prod.yaml": "deployments: [{name: z, entrypoint: 'flows/load.py:load'}]\n"})
+    serve(repo, "prod")
+    repo.commit({"specs/env/prod.yaml": "deployments: [", "specs/load.yaml": None, "specs/moved.yaml": SPEC})
+    assert serve(repo, None, state="prod") == 1
+    assert set(applied(repo, "prod")) == {"load/a", "load/b", "load/c", "load/z"}
+    plan = at(repo, "prod", "plan")
+    assert (plan["refused"], plan["changes"], len(plan["problems"])) == (None, [], 1)
+
+
+def test_what_was_held_while_a_patch_fitted_nothing_is_applied_by_the_next_daemon(repo: Repo) -> None:
+    repo.commit({"specs/env/prod.yaml": "patches: [{target: {name: d}, patch: {paused: true}}]\n"})
+    assert serve(repo, "prod") == 1
+    repo.commit({"specs/d.yaml": "deployments: [{name: d, entrypoint: 'flows/load.py:load'}]\n"})
+    assert len(at(repo, "prod", "plan")["changes"]) == 4
+    assert serve(repo, None, state="prod") == 0
+    assert {n: row["health"] for n, row in applied(repo, "prod").items() if row["health"] != "Healthy"} == {
+        "load/d": "Paused"
+    }
+
+
+def test_an_overlay_is_in_the_source_scope_of_what_it_decides(repo: Repo) -> None:
+    pull = "    pull: [{git_clone: {repository: ., directories: [flows]}}]\n"
+    text = "".join(f"  - name: {n}\n    entrypoint: flows/load.py:load\n{pull}" for n in ("own", "var", "plain"))
+    text = "deployments:\n" + text.replace("name: var\n", "name: var\n    tags: ['{{ t }}']\n")
+    overlay = "variables: {t: x}\npatches: [{target: {name: own}, patch: {paused: true}}]\n"
+    first = repo.commit({"specs/load.yaml": text, "specs/env/prod.yaml": overlay})
+    serve(repo, "prod")
+    second = repo.commit({"specs/env/prod.yaml": overlay + "# a word\n"})
+    assert at(repo, "prod", "plan")["moved"]["deployments"] == ["load/own", "load/var"]
+    serve(repo, None, state="prod")
+    commits = {n: row["source_commit"] for n, row in applied(repo, "prod").items()}
+    assert commits == {"load/own": second, "load/var": second, "load/plain": first}
+    assert repo.newest("HEAD", "flows", "specs/load.yaml", "specs/env/prod.yaml") == second
+    assert repo.newest("HEAD", "flows", "specs/load.yaml") == first
+
+
 def test_a_patch_that_makes_one_invalid_breaks_that_one_only(repo: Repo) -> None:
     serve(repo, "prod")
     repo.commit({"specs/env/prod.yaml": PROD.replace("n: 2", "n: two").replace("eu}", "us}")})
@@ -155,6 +192,23 @@ def test_an_environment_is_kept_until_another_is_named_and_the_guard_holds(
     assert "environment" not in verb(repo, "none", "status")
     monkeypatch.setenv("RECONCILER_ENV", "prod")
     assert "- prune load/c" in verb(repo, "none", "plan")
+
+
+def test_between_revisions_an_environment_is_the_daemons_or_the_one_named_and_may_be_new(repo: Repo) -> None:
+    first = repo.head()
+    repo.commit({"specs/env/new.yaml": "patches: [{target: {name: '[bc]'}, delete: true}]\n"})
+    repo.commit({"specs/env/prod.yaml": PROD.replace("n: 2", "n: 3")})
+
+    def changes(*words: str) -> list[list[str]]:
+        found = at(repo, "prod", "plan", f"{first}..HEAD", *words)["changes"]
+        return [[c["action"], c["deployment"]] for c in found]
+
+    assert changes() == []
+    assert changes("--env", "prod") == [["update", "load/b"]]
+    assert changes("--env", "new") == [["create", "load/a"]]
+    serve(repo, "prod")
+    assert changes() == [["update", "load/b"]]
+    assert changes("--env", "") == []
 
 
 def test_the_operators_variables_win_and_are_known_to_plan(repo: Repo) -> None:
