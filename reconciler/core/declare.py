@@ -11,15 +11,17 @@ from hashlib import sha256
 from typing import Any
 
 from reconciler import schedules
+from reconciler.core import _run_names as run_names
 from reconciler.core import parameters, pooled, version
 from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.pooled import CheckPool, Path, dotted
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
-from reconciler.model.plan import Json, Problem, Source
+from reconciler.model.plan import Json, Problem, Source, SourceKind
 from reconciler.model.spec import DeploymentSpec, name_fault
 
+_HERE = (SourceKind.WHOLE, SourceKind.SCOPE)
 Place = tuple[int, int, str]
 """Line, column and dotted key."""
 DEFAULT_POOL = "process"
@@ -222,9 +224,11 @@ class _Reading:
             self._problem(("entrypoint",), f"the flow's name in the code, {flow_name[:40]!r}, {fault}")
             return None
         if facts and known and spec.flow_name and spec.flow_name != facts.name:
-            self._problem(
-                ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
-            )
+            told = f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
+            function = re.split(r"[.:]", spec.entrypoint)[-1] == spec.flow_name
+            (self._note if function and self.source.kind in _HERE else self._problem)(("flow_name",), told)
+        if facts and (fault := run_names.fault(facts.flow_run_name, facts.parameters)):
+            self._problem(("entrypoint",), fault)
         schema = self._schema(facts)
         data = spec.model_dump(
             mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"}
@@ -319,9 +323,8 @@ class _Reading:
             self._problem(("pull",), code.problem)
         if code.note:
             self._note(("pull",), code.note)
-        if code.flow is None:
-            self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
-            return None
+        if code.flow is None or root is None:
+            return self._as_deployed(code.absent, chosen=root is None)
         path = self._spec.path or ""
         start = path if path.startswith("/") else "/".join(p for p in (root, path) if p)
         found = code.flow(self._spec.entrypoint, start)
@@ -337,6 +340,26 @@ class _Reading:
             and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside)
         ):
             self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
+        return found
+
+    def _as_deployed(self, absent: str, *, chosen: bool) -> FlowFacts | None:
+        """The facts of the entrypoint as it lies here, where runs take the code from an image or a folder of theirs.
+
+        It is what Prefect reads when it deploys. Another repository that cannot be read now is never stood in for.
+        """
+        here: Source | None = self.source
+        path = self._spec.path or ""
+        if self.source.kind is SourceKind.NONE:
+            here = Source(SourceKind.WHOLE)
+        elif not chosen or self.source.repository is not None:
+            here = None
+        read = self._code_of(here).flow if here and not path.startswith("/") else None
+        found = read(self._spec.entrypoint, path) if read else None
+        if not isinstance(found, FlowFacts) or not found.name_known:
+            self._note(("entrypoint",), f"the code is not read: {absent}; parameters are not checked")
+            return None
+        told = f"runs take the code from elsewhere ({absent}): name and parameters are those of {found.defines} here"
+        self._note(("entrypoint",), told)
         return found
 
     def _schedules(self) -> list[dict[str, Json]]:

@@ -40,7 +40,7 @@ def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]
         return
     for path, message in pools.check(pool, variables):
         yield PoolFault(path, message)
-    for name in sorted(pool.WITHOUT_EFFECT & variables.keys()):
+    for name in sorted((pool.WITHOUT_EFFECT & variables.keys()) | pools.foreign(pool, variables)):
         yield PoolFault((name,), f"has no effect in a pool of type {kind}", note=True)
 
 

@@ -51,8 +51,9 @@ class Pool(ABC):
 def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong with the job variables of a spec, as (path inside them, message)."""
     known = list(pool.Variables.model_fields)
+    others = foreign(pool, job_variables)
     try:
-        pool.Variables.model_validate(job_variables)
+        pool.Variables.model_validate({key: value for key, value in job_variables.items() if key not in others})
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False):
             if problem["type"] != "extra_forbidden":
@@ -62,6 +63,17 @@ def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[
             near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; this pool takes {', '.join(known)}"
             yield problem["loc"], f"unknown job variable{hint}"
+
+
+def foreign(pool: type[Pool], job_variables: Mapping[str, Any]) -> frozenset[str]:
+    """The job variables that do nothing in a pool: it does not know them, and they resemble none that it knows.
+
+    They are of a pool of another type, or of a job template of the team's own; misspelt ones are for `check` to tell.
+    """
+    known = list(pool.Variables.model_fields)
+    return frozenset(
+        name for name in job_variables if name not in known and not difflib.get_close_matches(str(name), known, n=1)
+    )
 
 
 def _said(message: str) -> str:
