@@ -45,6 +45,18 @@ def step(item: Json, path: Path, found: Findings) -> Json:
     return item
 
 
+def settled(item: Json, path: Path, found: Findings) -> None:
+    """Tell what of a rendered `git_clone` only a run would know: its source is found when it is reconciled."""
+    if not isinstance(item, dict) or len(item) != 1:
+        return
+    ((name, inputs),) = item.items()
+    if isinstance(inputs, dict) and step_word(name)[0] == "git_clone":
+        for key in ("repository", "branch", "commit_sha"):
+            if isinstance(inputs.get(key), str) and "{{" in inputs[key]:
+                told = "is looked up when git is read, not in a run: write the value here, or a name of `variables`"
+                found.problem((*path, name, key), told)
+
+
 def secret(name: str) -> str | None:
     """The name of the secret that `prefect.blocks.secret.NAME` means; None for any other block."""
     named = name.removeprefix(SECRET).removesuffix(".value")

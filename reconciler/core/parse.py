@@ -128,7 +128,7 @@ class _Reader:
         old = OLD["file"]
         head = {key: value for key, value in self.top.items() if key not in _APART and key not in old}
         head = self.resolved(head, (), {"variables": head["variables"]} if "variables" in head else {})
-        self.valid(SpecDocument, head, ())
+        self.valid(SpecDocument, {key: value for key, value in head.items() if value is not None}, ())
         if self.document.ambiguous:
             self.remark(self.variables, ("variables",))
         if "pull" in self.top:
@@ -142,7 +142,7 @@ class _Reader:
             return []
         if isinstance(given, list):
             return given
-        self.found.problem(("deployments",), "must be a list")
+        self.found.problem(("deployments",), "must be a list: each deployment starts with `- name: ...`")
         return []
 
     def deployment(self, index: int, raw: Json) -> DeploymentSpec | None:
@@ -187,7 +187,9 @@ class _Reader:
         done: list[Json] = []
         for where, item in items(section, path):
             plain = prefect.step(item, where, self.found)
-            done.append(templates.resolve(plain, where, PULL) if self.templated else plain)
+            plain = templates.resolve(plain, where, PULL) if self.templated else plain
+            prefect.settled(plain, where, self.found)
+            done.append(plain)
             templates.pull.update(ids([item]))
             templates.flat.update(OUTPUTS)
         section = done if isinstance(section, list) else done[0] if done else section
