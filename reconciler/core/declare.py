@@ -18,8 +18,9 @@ from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.pooled import CheckPool, Path, dotted
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
+from reconciler.model.names import name_fault
 from reconciler.model.plan import Json, Problem, Source, SourceKind
-from reconciler.model.spec import DeploymentSpec, name_fault
+from reconciler.model.spec import DeploymentSpec
 
 _HERE = (SourceKind.WHOLE, SourceKind.SCOPE)
 Place = tuple[int, int, str]
