@@ -60,6 +60,31 @@ def render(value: Json, look_up: Callable[[str], Json]) -> Json:
     return value
 
 
+def fill(value: Json, look_up: Callable[[str], Json]) -> Json:
+    """As `render`, for data in which anything may stand: what is no placeholder stays as it is.
+
+    Raises MissingValueError and, for a mapping or list inside text and a fallback that is no literal, TemplateError.
+    """
+    if isinstance(value, str):
+        return _put(value, _PLACEHOLDER.finditer(value), look_up) if "{{" in value else value
+    if isinstance(value, dict):
+        return {key: fill(item, look_up) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, look_up) for item in value]
+    return value
+
+
+def mentioned(value: Json) -> Iterator[tuple[str, bool]]:
+    """The name of every placeholder in such data, and whether it has a fallback."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from mentioned(item)
+    elif isinstance(value, str) and "{{" in value:
+        yield from ((match["name"], match["literal"] is not None) for match in _PLACEHOLDER.finditer(value))
+
+
 def names(value: Json) -> set[str]:
     """Every name that `render` would look up. Raises TemplateError."""
     if isinstance(value, dict):
@@ -88,9 +113,13 @@ def follow(values: Mapping[str, Json], name: str) -> Json:
 
 
 def _text(text: str, look_up: Callable[[str], Json]) -> Json:
+    return _put(text, _matches(text), look_up)
+
+
+def _put(text: str, placeholders: Iterator[re.Match[str]], look_up: Callable[[str], Json]) -> Json:
     pieces: list[str] = []
     end = 0
-    for match in _matches(text):
+    for match in placeholders:
         found = _value(match, look_up)
         if found is not KEEP and match.end() - match.start() == len(text):
             return found

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from reconciler.engine import environment
+from reconciler.engine import environment, placeholders
 from reconciler.engine.linux import adopt_orphans
 from reconciler.engine.logs import speak
 from reconciler.engine.order import Order
@@ -27,7 +27,7 @@ def settle(run_dir: Path, order: Order) -> None:
     adopt_orphans()
     os.closerange(_FIRST_FREE, os.sysconf("SC_OPEN_MAX"))
     _redirect(run_dir)
-    environment.apply(order.env)
+    environment.apply(placeholders.environment(order.env) if order.templated else order.env)
     if order.cold:
         os.execve(sys.executable, [sys.executable, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
     if "TZ" in order.env:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler import plugins, steps
 from reconciler.core.template import MissingValueError, TemplateError, follow, render
-from reconciler.engine import copies, custom, environments, handover, requirements
+from reconciler.engine import copies, custom, environments, handover, placeholders, requirements
 from reconciler.engine.environments import Environment
 from reconciler.engine.journal import Journal
 from reconciler.engine.order import Order
@@ -125,7 +125,7 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     entered: list[Environment] = []
     inputs = entry.get("inputs") or {}
     if todo.templated:
-        inputs = render(inputs, partial(follow, source.outputs))
+        inputs = render(inputs, partial(follow, placeholders.known(source.outputs)))
     context = steps.Context(
         work=work,
         directory=source.directory,

@@ -17,6 +17,7 @@ from reconciler.engine import (
     nearby,
     order,
     parameters,
+    placeholders,
     prefects,
     pull,
     report,
@@ -95,11 +96,14 @@ def _tell_children(todo: Order) -> None:
 def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source | None) -> int:
     frame: Frame | None = None
     try:
+        if todo.templated:
+            placeholders.check(todo.env)
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
-        arguments = parameters.bind(loaded.flow, todo.parameters)
+        given = placeholders.filled(todo.parameters, source.outputs) if todo.templated else todo.parameters
+        arguments = parameters.bind(loaded.flow, given)
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from reconciler.pools._check import check as check
+    from reconciler.pools._check import foreign as foreign
     from reconciler.pools._check import variables as variables
 
 
