@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from os.path import abspath, realpath
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from reconciler.cli._print import paint, plain, print_json, progress, say
 from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
 from reconciler.daemon.observe import ROOT_FILE, Observer
+from reconciler.daemon.view import Bring
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
-from reconciler.model.plan import Desired, Problem
+from reconciler.model.plan import Desired, Problem, Source
 from reconciler.model.state import Observed
 
 YAML = (".yaml", ".yml")
@@ -139,10 +141,17 @@ def _read(target: Target, hosts: tuple[str, ...]) -> Desired:
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
+        bring: Bring = _nothing
         if repo is not None:
             others = mirrors.Mirrors(lambda: Repository.open(target.root, trust_owner=True), NOWHERE, hosts, 0.0)
             ours, resolve = others.ours, Resolved(others, Observed())
-        return Observer(target.specs, words(), ours, resolve).desired(tree, tree.head, None)
+            bring = partial(others.submodules, fetch=False)
+        return Observer(target.specs, words(), ours, resolve, bring).desired(tree, tree.head, None)
+
+
+def _nothing(_repo: Repository, _tree: str, _source: Source) -> tuple[()]:
+    """Outside of a repository there are no submodules."""
+    return ()
 
 
 def _tell(target: Target, desired: Desired, problems: tuple[Problem, ...], notes: tuple[Problem, ...]) -> None:

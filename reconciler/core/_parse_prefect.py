@@ -34,7 +34,9 @@ def step(item: Json, path: Path, found: Findings) -> Json:
     ((name, inputs),) = item.items()
     word, path = step_word(name)[0], (*path, name)
     if _REMOTE.fullmatch(name):
-        told = f"`{clip(name)}` is not here: code comes from git; remove the step ({_THIS_REPOSITORY}), or use git_clone"
+        told = (
+            f"`{clip(name)}` is not here: code comes from git; remove the step ({_THIS_REPOSITORY}), or use git_clone"
+        )
         found.problem(path, told, key=True)
     if not isinstance(inputs, dict):
         return item

@@ -1,4 +1,4 @@
-"""A literal `flow_run_name` against the parameters it may name, so that no run fails over it. Called by core/declare."""
+"""A literal `flow_run_name` against the parameters it may name: no run is to fail over it. Called by core/declare."""
 
 import re
 from collections.abc import Mapping

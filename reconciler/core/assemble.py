@@ -13,7 +13,6 @@ from dataclasses import replace
 from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead, Place
 from reconciler.model.plan import Json, Problem
 
-
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)$)[A-Za-z][\w.\-]*", re.IGNORECASE | re.ASCII)
 
 

@@ -349,13 +349,13 @@ class _Reading:
         It is what Prefect reads when it deploys. Another repository that cannot be read now is never stood in for.
         """
         here: Source | None = self.source
-        path = self._spec.path or ""
         if self.source.kind is SourceKind.NONE:
             here = Source(SourceKind.WHOLE)
         elif not chosen or self.source.repository is not None:
             here = None
-        read = self._code_of(here).flow if here and not path.startswith("/") else None
-        found = read(self._spec.entrypoint, path) if read else None
+        path = self._spec.path or ""
+        read = self._code_of(here).flow if here else None
+        found = read(self._spec.entrypoint, "" if path.startswith("/") else path) if read else None
         if not isinstance(found, FlowFacts) or not found.name_known:
             self._note(("entrypoint",), f"the code is not read: {absent}; parameters are not checked")
             return None

@@ -61,7 +61,7 @@ class Pool(ABC):
 
 
 def __getattr__(name: str) -> Any:
-    """`pools.check`, `pools.foreign` and `pools.variables` need pydantic, which a start that finds nothing changed goes without."""
+    """`check`, `foreign` and `variables` need pydantic, which a start that finds nothing changed goes without."""
     if name not in {"check", "foreign", "variables"}:
         raise AttributeError(f"module 'reconciler.pools' has no attribute {name!r}")
     return getattr(importlib.import_module("reconciler.pools._check"), name)
