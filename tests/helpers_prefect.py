@@ -44,6 +44,7 @@ def _entrypoints(text: bytes) -> dict[str, dict[str, set[str]]]:
         file, colon, function = entry.replace("\\", "/").rpartition(":")
         if not colon:
             file, _, function = entry.rpartition(".")
+        if not file.endswith(".py"):
             file = file.replace(".", "/") + ".py"
         given = each.get("parameters")
         names = found[file.lstrip("/")].setdefault(function, set())

@@ -1,5 +1,7 @@
 """The forms YAML may take, turned into the one canonical form, with a word about old keys. Called by core/parse."""
 
+import re
+
 from reconciler.core._document_marks import Path
 from reconciler.core._parse_findings import Findings
 from reconciler.core._parse_keys import BLANK, IN_DEPLOYMENT, NO_EFFECT, OLD
@@ -7,6 +9,8 @@ from reconciler.core.document import Document
 from reconciler.model.plan import Json
 from reconciler.model.spec import SpecDocument
 
+_MODULE = re.compile(r"(?!.*\.(?:py|ipynb):)[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""`package.module:function`, which means the same as with a dot."""
 _TRIGGER_LISTS = ("expect", "after", "for_each")
 
 
@@ -34,9 +38,8 @@ def deployment(raw: dict[str, Json], path: Path, found: Findings) -> dict[str, J
         given["tags"] = [given["tags"]]
     if isinstance(given.get("work_pool"), dict):
         given["work_pool"] = _work_pool(given["work_pool"], (*path, "work_pool"), found)
-    if isinstance(given.get("entrypoint"), str) and "\\" in given["entrypoint"]:
-        found.note((*path, "entrypoint"), "the folders of an entrypoint are separated by /: read so")
-        given["entrypoint"] = given["entrypoint"].replace("\\", "/")
+    if isinstance(given.get("entrypoint"), str):
+        given["entrypoint"] = _entrypoint(given["entrypoint"], (*path, "entrypoint"), found)
     return given
 
 
@@ -123,6 +126,13 @@ def strays(top: dict[str, Json], document: Document, found: Findings) -> None:
         elif any(anchored[:1] == (key,) for anchored in document.marks.names):
             del top[key]
             found.note((key,), "is read for its anchors only: `definitions` is the place for them", key=True)
+
+
+def _entrypoint(given: str, path: Path, found: Findings) -> str:
+    if "\\" in given:
+        found.note(path, "the folders of an entrypoint are separated by /: read so")
+        given = given.replace("\\", "/")
+    return given.replace(":", ".") if _MODULE.fullmatch(given) else given
 
 
 def _work_pool(raw: dict[str, Json], path: Path, found: Findings) -> dict[str, Json]:

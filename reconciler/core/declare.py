@@ -187,15 +187,15 @@ class _Reading:
     ) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self._absent = ""
         self._file = file
         self._parsed = parsed
         self._spec = spec
         self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
         clones = version.sources(self._pull, ours)
         if len(clones) > 1:
-            self._problem(
-                ("pull",), "more than one git_clone: which of them versions the deployment is not defined yet"
-            )
+            told = "more than one git_clone: only one can version the deployment; bring other files as a submodule"
+            self._problem(("pull",), told)
         self.source = version.primary(clones)
         self._code_of = code_of
 
@@ -219,7 +219,8 @@ class _Reading:
         known = facts is not None and facts.name_known
         flow_name = facts.name if facts and (known or not spec.flow_name) else spec.flow_name
         if flow_name is None:
-            self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
+            why = f"the code cannot be read ({self._absent})" if self._absent else "the code cannot be read"
+            self._problem(("entrypoint",), f"the flow's name is not known: {why}; give flow_name")
             return None
         if fault := name_fault(flow_name):
             self._problem(("entrypoint",), f"the flow's name in the code, {flow_name[:40]!r}, {fault}")
@@ -286,7 +287,7 @@ class _Reading:
                 self._note(
                     path, "`requires` is not installed: list it in a file for pip_install_requirements before it"
                 )
-            root = working_directory((self._pull or [])[:index])
+            root = version.working_directory((self._pull or [])[:index])
             read = self._code_of(self.source).step if cloned and root is not None else None
             if read is None or root is None:
                 self._note(path, f"{step['step']} is not read: it is taken as installed where the run runs")
@@ -309,7 +310,7 @@ class _Reading:
                 continue
             folder = str(step["inputs"].get("directory") or "")
             before = [*(self._pull or [])[:index], {"step": "set_working_directory", "inputs": {"directory": folder}}]
-            root = working_directory(before)
+            root = version.working_directory(before)
             name = str(step["inputs"].get("requirements_file") or "requirements.txt")
             has = self._code_of(self.source).has if root is not None and "{{" not in name else None
             path = "/".join(part for part in f"{root or ''}/{name}".split("/") if part not in {"", "."})
@@ -318,7 +319,7 @@ class _Reading:
 
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""
-        root = working_directory(self._pull)
+        root = version.working_directory(self._pull)
         code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
         if code.problem:
             self._problem(("pull",), code.problem)
@@ -357,6 +358,7 @@ class _Reading:
         read = self._code_of(here).flow if here else None
         found = read(self._spec.entrypoint, "" if path.startswith("/") else path) if read else None
         if not isinstance(found, FlowFacts) or not found.name_known:
+            self._absent = absent
             self._note(("entrypoint",), f"the code is not read: {absent}; parameters are not checked")
             return None
         told = f"runs take the code from elsewhere ({absent}): name and parameters are those of {found.defines} here"
@@ -412,23 +414,3 @@ def _flow_part(facts: FlowFacts | None) -> dict[str, Json]:
     kept = ("version", *retrying, "timeout_seconds", "log_prints", "flow_run_name")
     data = facts.json()
     return {"known": True, **{k: data[k] for k in kept if data.get(k)}}
-
-
-_PLACE = re.compile(r"\{\{\s*[\w.\-]*\bdirectory\s*\}\}")
-
-
-def working_directory(pull: list[dict[str, Json]] | None) -> str | None:
-    """Where below the clone the pull steps end; None where only the run can tell.
-
-    A `{{ clone.directory }}` stands for the root of the clone.
-    """
-    root = ""
-    for step in pull or ():
-        if step["step"] != "set_working_directory":
-            continue
-        directory = _PLACE.sub("", str((step.get("inputs") or {}).get("directory", "")))
-        if "{{" in directory or (directory.startswith("/") and directory == step["inputs"]["directory"]):
-            return None
-        root = f"{root}/{directory}"
-    parts = [p for p in root.split("/") if p not in {"", "."}]
-    return None if ".." in parts else "/".join(parts)

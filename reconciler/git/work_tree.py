@@ -60,6 +60,10 @@ class WorkTree(Repository):
         """As the repository's."""
         return self._repo.branch(name, remote) if self._repo else None
 
+    def named(self, name: str) -> str | None:
+        """As the repository's."""
+        return self._repo.named(name) if self._repo else None
+
     def has(self, name: str) -> bool:
         """As the repository's."""
         return self._path(name) is not None or (self._repo is not None and self._repo.has(name))

@@ -116,6 +116,7 @@ LOADS = {
         "  - {posture: Proactive, within: 60, match_related: {prefect.resource.role: flow}, expect: x,\n"
         "     parameters: {p: {template: '{{ event.id }}', __prefect_kind: jinja}}}\n", ["triggers have no effect yet"],
     ),
+    "a module and its function": (D.replace("flows/f.py:", "flows.f:"), []),
     "limits in both forms": (D + "  concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}\n", []),
 }  # fmt: skip
 
@@ -179,6 +180,10 @@ REFUSED = {
     "no function": (
         "deployments:\n- name: d\n  entrypoint: flows/f.py\n" + SOUND, "3:15", "deployments[0].entrypoint",
         "write flows/f.py:function",
+    ),
+    "two clones": (
+        D + "  pull: [{git_clone: {repository: .}}, {git_clone: {repository: 'https://h.invalid/x'}}]\n" + SOUND, "4:9",
+        "deployments[0].pull", "only one can version the deployment",
     ),
     "a misspelt key": (D + "  shedules: []\n" + SOUND, "4:3", "deployments[0].shedules", "did you mean `schedules`?"),
     "a misspelt job variable": (

@@ -23,7 +23,7 @@ SOUND = [
         "entrypoint": "f.py:main",
         "pull": [
             {"prefect.deployments.steps.git_clone": {"id": "clone", "repository": ".", "directories": ["f.py"]}},
-            {"run_shell_script": {"script": "echo {{ clone.directory }}", "env": {"A": "{{ v.label }} {{ v.deep[0] }}"}}},
+            {"run_shell_script": {"script": "echo {{ clone.directory }}", "env": {"A": "x {{ v.deep[0] }}"}}},
         ],
     },
     {

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from reconciler.core.declare import Code, declare, dotted, read_of, working_directory
+from reconciler.core.declare import Code, declare, dotted, read_of
 from reconciler.core.parse import parse
 from reconciler.core.signature import read_flow
+from reconciler.core.version import working_directory
 from reconciler.model.ids import digest
 from reconciler.model.plan import SourceKind
 
