@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from reconciler.cli.validate import Target, _read
+from reconciler.daemon.config import Settings
 from reconciler.model.plan import Desired
 
 
@@ -26,7 +27,8 @@ def lay_out(root: Path, text: bytes, *, declares: str = "") -> None:
 
 def judged(root: Path) -> Desired:
     """What `validate` finds there."""
-    return _read(Target(root, "specs"), ())
+    (found,) = _read(Target(root, "specs"), Settings())
+    return found.desired
 
 
 def _entrypoints(text: bytes) -> dict[str, dict[str, set[str]]]:

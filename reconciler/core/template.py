@@ -66,7 +66,9 @@ def fill(value: Json, look_up: Callable[[str], Json]) -> Json:
     Raises MissingValueError and, for a mapping or list inside text and a fallback that is no literal, TemplateError.
     """
     if isinstance(value, str):
-        return _put(value, _PLACEHOLDER.finditer(value), look_up) if "{{" in value else value
+        return (
+            _put(value, _PLACEHOLDER.finditer(value), lambda match: _known(match, look_up)) if "{{" in value else value
+        )
     if isinstance(value, dict):
         return {key: fill(item, look_up) for key, item in value.items()}
     if isinstance(value, list):
@@ -113,14 +115,14 @@ def follow(values: Mapping[str, Json], name: str) -> Json:
 
 
 def _text(text: str, look_up: Callable[[str], Json]) -> Json:
-    return _put(text, _matches(text), look_up)
+    return _put(text, _matches(text), lambda match: _value(match, look_up))
 
 
-def _put(text: str, placeholders: Iterator[re.Match[str]], look_up: Callable[[str], Json]) -> Json:
+def _put(text: str, placeholders: Iterator[re.Match[str]], value: Callable[[re.Match[str]], Json]) -> Json:
     pieces: list[str] = []
     end = 0
     for match in placeholders:
-        found = _value(match, look_up)
+        found = value(match)
         if found is not KEEP and match.end() - match.start() == len(text):
             return found
         pieces += (text[end : match.start()], match[0] if found is KEEP else _embedded(found, match["name"]))
@@ -156,6 +158,16 @@ def _value(match: re.Match[str], look_up: Callable[[str], Json]) -> Json:
         if fallback is _MISSING:
             raise
         return fallback
+
+
+def _known(match: re.Match[str], look_up: Callable[[str], Json]) -> Json:
+    """As `_value`, for what may be no placeholder of ours: the fallback is read only when it is wanted."""
+    try:
+        return look_up(match["name"])
+    except MissingValueError:
+        if match["literal"] is None:
+            raise
+        return _literal(match["literal"])
 
 
 def _verbatim(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import core, plugins, pools
 from reconciler import daemon as shell
-from reconciler.core import commands, job_variables
+from reconciler.core import commands, job_variables, references
 from reconciler.core.arguments import merge
 from reconciler.core.template import mentioned
 from reconciler.daemon import backfills, given, retention
@@ -128,7 +128,10 @@ def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], ow
 
 
 def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
-    """Raises InvalidRequestError naming every parameter that does not fit."""
+    """Raises InvalidRequestError naming every parameter that does not fit, and every reference that names nothing."""
+    for name in references.wanted(values.values()):
+        if fault := references.fault(name):
+            raise InvalidRequestError(f"{{{{ secret.{name[:40]} }}}}: {fault}")
     schema = spec.get("parameter_openapi_schema")
     if schema is None or not spec.get("enforce_parameter_schema", True):
         return

@@ -45,6 +45,8 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    secrets: dict[str, Any] | None = None
+    """Where secrets are looked for; None where the order refers to none."""
     templated: bool = True
     """Whether the text of the order holds anything like a placeholder."""
 

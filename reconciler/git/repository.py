@@ -85,6 +85,12 @@ class Repository:
         except NotFoundError:
             return None
 
+    def branches(self, remote: str | None = None) -> dict[str, str]:
+        """The commit of every local branch, or of a remote's as last fetched; but for names that no log can hold."""
+        prefix = branch_ref("", remote)
+        found = {name.removeprefix(prefix): commit for name, commit in self.refs.under(prefix).items()}
+        return {name: commit for name, commit in found.items() if name.isprintable() and (name != "HEAD" or not remote)}
+
     def remotes(self) -> dict[str, str]:
         """The URL of each remote as written, credentials included: redact before showing."""
         return {

@@ -104,8 +104,8 @@ def test_validate_and_plan_agree(content, odd):
         repo = Repo(root / "repo")
         repo.write({"specs/keep.txt": ""} | FLOWS | {name: text(each) for name, each in content.items()})
         lay_out(repo, root, odd)
-        found = _read(Target(repo.path.resolve(), "specs"), ())
-        said = told_offline(found.problems, found.notes)
+        (found,) = _read(Target(repo.path.resolve(), "specs"), Settings())
+        said = found.told
         repo.commit()
         assert said == planned(repo)
     finally:
