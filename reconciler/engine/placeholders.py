@@ -31,8 +31,12 @@ def filled(parameters: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[st
 
 
 def environment(declared: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The declared variables with those of this process put in; one that names a missing variable is taken away."""
-    values = known({})
+    """The declared variables with those of this process, and plain ones beside them, put in.
+
+    One that names a missing variable is taken away.
+    """
+    plain = {f"${name}": value for name, value in declared.items() if value is not None and "{{" not in value}
+    values = known({}) | plain
     found: dict[str, str | None] = {}
     for name, value in declared.items():
         try:

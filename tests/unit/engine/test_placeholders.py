@@ -51,12 +51,13 @@ def test_variables_of_the_environment(monkeypatch):
     declared = {
         "A": "{{ $PLACE }}!",
         "B": None,
-        "C": "plain {{ x",
+        "C": "plain",
         "D": "{{ $ABSENT | default('d') }}",
         "E": "{{ ctx.flow.name }}",
     }
+    declared["F"] = "{{ $C }}"
     found = placeholders.environment(declared)
-    assert found == {**declared, "A": "here!", "D": "d"}
+    assert found == {**declared, "A": "here!", "D": "d", "F": "plain"}
     for name, value in found.items():
         if value is not None:
             monkeypatch.setenv(name, value)
