@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from reconciler.cli import _log
@@ -26,6 +26,7 @@ from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.words import words
 from reconciler.git import url
 from reconciler.git.repository import Repository
+from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
 from reconciler.model.fact import Event
 from reconciler.model.plan import Desired, Json, Plan, Problem, Source
@@ -86,6 +87,33 @@ class Planner:
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
         return self._observer(Observed()).desired(self.repo, self.repo.resolve(revision), None)
+
+    def lying(self) -> Desired:
+        """What the files of the work tree say as they lie. Raises SourceUnavailableError where there is none."""
+        if self.repo.work_tree is None:
+            raise SourceUnavailableError("a bare repository has no work tree", hint="give a commit: --at REV")
+        tree = WorkTree(self.repo.work_tree, self.repo)
+        return self._knowing().desired(tree, tree.head, None)
+
+    def known(self, revision: str) -> Desired:
+        """As `at`, with what the daemon knows: other repositories as it last resolved them. Raises as `at`."""
+        return self._knowing().desired(self.repo, self.repo.resolve(revision), None)
+
+    def head(self) -> str:
+        """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
+        return self._head(self._logged[0])
+
+    def _knowing(self) -> Observer:
+        return self._observer(*self._logged)
+
+    @cached_property
+    def _logged(self) -> tuple[Observed, Mapping[str, Json]]:
+        """What the log says, and what its daemon was told by flags; nothing where there is no log."""
+        try:
+            with _log.reading(self._place) as log:
+                return _log.observed(log), json.loads(log.cache_get(CACHE, "") or b"{}")
+        except NotFoundError:
+            return Observed(), {}
 
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)

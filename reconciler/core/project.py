@@ -13,7 +13,7 @@ from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import FINAL, Deployment, Hold, Observed, Preview, Run, Scheduled, State
+from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Preview, Run, Scheduled, State
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -330,7 +330,7 @@ def _run_resumed(observed: Observed, event: Event, touched: Touched) -> None:
 
 def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
     deployment = observed.deployments.get(run.deployment)
-    if deployment is not None:
+    if deployment is not None and run.trigger != REPLAY:
         deployment.last_run, deployment.last_state, deployment.last_at = run.id, str(run.state), run.finished_at
         touched.deployments.add(deployment.name)
 

@@ -78,7 +78,6 @@ class Orders:
         """When each commit was last seen pinned."""
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
-        self._copies.start()
 
     def make(self, run: Run, what: Launch) -> dict[str, Json]:
         """The order of a run's current attempt.
@@ -153,7 +152,8 @@ class Orders:
         self._copies.remove(work)
 
     def warm(self) -> None:
-        """Have the pool ready that most runs go to."""
+        """Have the pool ready that most runs go to, and working copies prepared from now on."""
+        self._copies.start()
         self.pool(DEFAULT_POOL).warm()
 
     def pool(self, kind: str) -> Pool:

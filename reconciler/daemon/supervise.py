@@ -308,7 +308,7 @@ class Supervisor:
         dead = status is None and poll and self._confirmed_dead(watched, now)
         if moved or status is not None or dead:
             watched.told = status is not None or dead
-            final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
+            final = complete(watched.folder, watched.final) if watched.final and watched.told else None
             if dead and not watched.facts and watched.pool.never_began(watched.folder):
                 final = {
                     "fact": "failed",
@@ -376,7 +376,7 @@ def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
         log.warning("run %s cannot be told to %s: %s", folder.parent.name, name, error)
 
 
-def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
+def complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
     """The final fact with what it keeps in a side file, and one line of message."""
     found = dict(final)
     for key in ("result", "error"):

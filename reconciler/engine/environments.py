@@ -104,6 +104,22 @@ def enter(root: Path, wanted: Sequence[Requirements], *, deployment: str | None,
         time.sleep(_AGAIN_SECONDS)
 
 
+def borrow(root: Path, wanted: Sequence[Requirements]) -> Environment | None:
+    """The environment of these files where it is ready, held as by `enter`, and left without a trace; else None."""
+    environment = Environment(root / key(wanted))
+    link = environment.folder / "engine" / PACKAGE.name
+    try:
+        lock = os.open(environment.folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    linked = link.is_symlink() and link.readlink() == PACKAGE
+    if linked and _locked(lock, fcntl.LOCK_SH) and _same(lock, environment.folder) and environment.ready:
+        os.set_inheritable(lock, True)  # noqa: FBT003 - its one argument: the hold outlives our own exec
+        return environment
+    os.close(lock)
+    return None
+
+
 def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *, stream: bool) -> bool:
     """Share the lock of an environment that is ready; one that is not is built, or another builds it meanwhile."""
     if not environment.ready and _locked(lock, fcntl.LOCK_EX):

@@ -159,7 +159,9 @@ def _install(todo: Order, source: Source, directory: Path, name: str, stream: bo
     if not todo.environments:
         raise StepError("pip_install_requirements: this pool has no place for environments")
     wanted = [*source.required, requirements.read(directory, name)]
-    environment = environments.enter(Path(todo.environments), wanted, deployment=todo.deployment, stream=stream)
+    environment = environments.borrow(Path(todo.lent), wanted) if todo.lent else None
+    if environment is None:
+        environment = environments.enter(Path(todo.environments), wanted, deployment=todo.deployment, stream=stream)
     source.required = wanted
     programs = str(environment.venv / "bin")
     os.environ["VIRTUAL_ENV"] = str(environment.venv)

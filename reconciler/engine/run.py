@@ -113,7 +113,7 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))
         stage.began(frame)
-        limit = todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)
+        limit = (todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)) if todo.timed else None
         result = call.call(prefects.ready(loaded.flow), arguments, limit, frame)
     except StepError as error:
         report.failed(journal, run_dir, error, limit=todo.result_bytes, reason=error.reason)

@@ -126,6 +126,11 @@ def daemon(*files: str) -> Path:
     """
     folders = (os.path.dirname(file) for file in files if file)  # noqa: PTH120 - as nearby
     found = nearby.state_dir((os.getcwd(), *folders))  # noqa: PTH109
+    if found is None and os.environ.get(nearby.LOCAL):
+        raise DaemonError(
+            "this is a local run (reconciler local, bisect), of which nothing is recorded: it reaches no daemon",
+            hint="call the flow itself here; a deployment's run is started by `reconciler run`, or in a recorded run",
+        )
     if found is None:
         raise DaemonError(
             f"no daemon serves the repository around {os.getcwd()}",  # noqa: PTH109

@@ -38,6 +38,8 @@ FINAL = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED
 
 SCRIPT = "script"
 """The trigger of a call in a script: begun before it is told, it never asked for a slot."""
+REPLAY = "replay"
+"""The trigger of a past run that a person wants to see again: it says nothing of how its deployment fares now."""
 UNKNOWN = "unknown (shallow)"
 """The version where history is cut before the source commit."""
 
