@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from os.path import abspath, realpath
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from reconciler.daemon.config import Settings
 from reconciler.daemon.observe import Observer
 from reconciler.daemon.reading import Environment
 from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, SpecDir
+from reconciler.daemon.view import Bring
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, SourceUnavailableError
-from reconciler.model.plan import Desired, Problem
+from reconciler.model.plan import Desired, Problem, Source
 from reconciler.model.state import Observed
 
 YAML = (".yaml", ".yml")
@@ -152,17 +154,24 @@ def _read(target: Target, settings: Settings) -> list[Found]:
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
+        bring: Bring = _nothing
         if repo is not None:
             opened = lambda: Repository.open(target.root, trust_owner=True)  # noqa: E731 - a thing to hand over
             others = mirrors.Mirrors(opened, NOWHERE, settings.allow_hosts, 0.0)
             ours, resolve = others.ours, Resolved(others, Observed())
+            bring = partial(others.submodules, fetch=False)
         known = words()
         found = []
         for name in _environments(target, settings.env, tree):
             env = Environment.of(name, settings.variables)
-            desired = Observer(target.specs, known, ours, resolve, env=env).desired(tree, tree.head, None)
+            desired = Observer(target.specs, known, ours, resolve, bring, env=env).desired(tree, tree.head, None)
             found.append(Found(name, desired, told_offline(desired.problems, desired.notes)))
         return found
+
+
+def _nothing(_repo: Repository, _tree: str, _source: Source) -> tuple[()]:
+    """Outside of a repository there are no submodules."""
+    return ()
 
 
 def _environments(target: Target, given: str | None, tree: WorkTree) -> list[str | None]:

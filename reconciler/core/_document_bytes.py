@@ -48,6 +48,9 @@ def syntax(raw: bytes, said: str, where: Position) -> tuple[str, Position]:
     """Our message for what the parser could not read and where; `where` counts from 0, `said` never quotes the file."""
     row, column = where
     lines = raw.decode().splitlines()
+    conflict = next((n for n, line in enumerate(lines, 1) if line.startswith("<<<<<<< ")), None)
+    if conflict:
+        return "a merge conflict that is not resolved", (conflict, 1)
     line = lines[row] if row < len(lines) else ""
     char = line[column : column + 1]
     if char == "\t" or "\t" in line[: len(line) - len(line.lstrip())]:

@@ -1,10 +1,16 @@
 """The forms YAML may take, turned into the one canonical form, with a word about old keys. Called by core/parse."""
 
+import re
+
 from reconciler.core._document_marks import Path
 from reconciler.core._parse_findings import Findings
-from reconciler.core._parse_keys import NO_EFFECT, OLD
+from reconciler.core._parse_keys import BLANK, IN_DEPLOYMENT, NO_EFFECT, OLD
+from reconciler.core.document import Document
 from reconciler.model.plan import Json
+from reconciler.model.spec import SpecDocument
 
+_MODULE = re.compile(r"(?!.*\.(?:py|ipynb):)[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""`package.module:function`, which means the same as with a dot."""
 _TRIGGER_LISTS = ("expect", "after", "for_each")
 
 
@@ -12,6 +18,7 @@ def deployment(raw: dict[str, Json], path: Path, found: Findings) -> dict[str, J
     """The canonical form of a deployment, without its `pull`. Null means not given."""
     known(raw, "deployment", path, found)
     given = {k: v for k, v in raw.items() if v is not None and k not in OLD["deployment"] and k != "pull"}
+    given = _unblank(given, "deployment")
     if "schedule" in given:
         _legacy(given, path, found)
     if "schedules" in given:
@@ -30,7 +37,9 @@ def deployment(raw: dict[str, Json], path: Path, found: Findings) -> dict[str, J
         found.moved[*path, "tags", 0] = (*path, "tags")
         given["tags"] = [given["tags"]]
     if isinstance(given.get("work_pool"), dict):
-        given["work_pool"] = _filled(given["work_pool"])
+        given["work_pool"] = _work_pool(given["work_pool"], (*path, "work_pool"), found)
+    if isinstance(given.get("entrypoint"), str):
+        given["entrypoint"] = _entrypoint(given["entrypoint"], (*path, "entrypoint"), found)
     return given
 
 
@@ -40,6 +49,7 @@ def schedule(raw: Json, path: Path, found: Findings) -> Json:
         return raw
     known(raw, "schedule", path, found)
     given = {k: v for k, v in raw.items() if v is not None and k not in OLD["schedule"]}
+    given = _unblank(given, "schedule")
     if isinstance(given.get("catchup"), bool):
         found.note((*path, "catchup"), "has no effect as true or false: write none, latest or all", key=True)
         del given["catchup"]
@@ -104,16 +114,51 @@ def known(raw: dict[str, Json], where: str, path: Path, found: Findings) -> None
             found.note((*path, key), NO_EFFECT[where][key], key=True)
 
 
+def strays(top: dict[str, Json], document: Document, found: Findings) -> None:
+    """Take the keys of a file that Prefect passes over, telling what becomes of them; misspelt ones are left."""
+    for key in [key for key in top if key not in SpecDocument.model_fields and key != "prefect-version"]:
+        if key[:2] == "x-" or key[:1] in "._":
+            del top[key]
+        elif key in IN_DEPLOYMENT:
+            del top[key]
+            told = "belongs to a deployment, in the list `deployments`: has no effect here"
+            (found.note if top.get("deployments") else found.problem)((key,), told, key=True)
+        elif any(anchored[:1] == (key,) for anchored in document.marks.names):
+            del top[key]
+            found.note((key,), "is read for its anchors only: `definitions` is the place for them", key=True)
+
+
+def _entrypoint(given: str, path: Path, found: Findings) -> str:
+    if "\\" in given:
+        found.note(path, "the folders of an entrypoint are separated by /: read so")
+        given = given.replace("\\", "/")
+    return given.replace(":", ".") if _MODULE.fullmatch(given) else given
+
+
+def _work_pool(raw: dict[str, Json], path: Path, found: Findings) -> dict[str, Json]:
+    known(raw, "work_pool", path, found)
+    given = {key: value for key, value in raw.items() if value is not None and key not in OLD["work_pool"]}
+    return _unblank(given, "work_pool")
+
+
+def _unblank(given: dict[str, Json], where: str) -> dict[str, Json]:
+    """Without the empty texts that mean: not given."""
+    return {key: value for key, value in given.items() if value != "" or key not in BLANK[where]}
+
+
 def _legacy(given: dict[str, Json], path: Path, found: Findings) -> None:
     """`schedule`, a single one, from before there were several."""
     old = given.pop("schedule")
-    if old in ({}, []):
+    if old == [] or (isinstance(old, dict) and all(value is None for value in old.values())):
         return
     if given.get("schedules"):
         found.problem((*path, "schedule"), "both `schedule` and `schedules`: keep `schedules`", key=True)
         return
-    given["schedules"] = [old]
-    found.moved[*path, "schedules", 0] = (*path, "schedule")
+    given["schedules"] = old
+    found.moved[*path, "schedules"] = (*path, "schedule")
+    if not isinstance(old, list):
+        given["schedules"] = [old]
+        found.moved[*path, "schedules", 0] = (*path, "schedule")
 
 
 def _limit(given: dict[str, Json], path: Path, found: Findings) -> Json:

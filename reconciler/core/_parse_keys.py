@@ -43,8 +43,20 @@ OLD: Final[dict[str, dict[str, str]]] = {
         "concurrency_options": "has no effect: write `concurrency_limit: {limit: ..., collision_strategy: ...}`",
         "global_concurrency_limit_id": "has no effect: write `concurrency_limit`",
         "version_info": "has no effect: it is derived from the commit",
+        "env": "has no effect: write `work_pool: {job_variables: {env: ...}}`",
+        "image": "has no effect: the work pool decides",
+        "working_dir": "has no effect: a run has a private directory of its own",
+        "global_concurrency_limit_identifiers": "has no effect: write `concurrency_limit`",
+        "prefect-version": "has no effect",
         "timestamp": "has no effect",
         "updated": "has no effect",
+    },
+    "work_pool": {
+        "type": "has no effect: a work pool's type is in `work_pools`",
+        "work_queue": "has no effect: write `work_queue_name`",
+        "queue": "has no effect: write `work_queue_name`",
+        "infra_overrides": "has no effect: write `job_variables`",
+        "base_job_template": "has no effect: write it in `work_pools`",
     },
     "schedule": {
         "max_active_runs": "has no effect: write the deployment's `concurrency_limit`",
@@ -52,6 +64,18 @@ OLD: Final[dict[str, dict[str, str]]] = {
     },
 }
 """Keys that other or older tools wrote: accepted, and told."""
+
+BLANK: Final[dict[str, frozenset[str]]] = {
+    "deployment": frozenset({"flow_name", "version", "version_type", "path"}),
+    "schedule": frozenset({"cron", "interval", "rrule", "timezone", "anchor_date", "slug", "replaces"}),
+    "work_pool": frozenset({"name", "work_queue_name"}),
+}
+"""Keys where empty text means: not given."""
+IN_DEPLOYMENT: Final = frozenset(
+    {"entrypoint", "flow_name", "work_pool", "schedule", "schedules", "parameters", "tags", "storage", "version"}
+    | {"infrastructure", "triggers", "job_variables", "paused", "concurrency_limit", "work_queue_name"}
+)
+"""Keys of a deployment that files have at their top, where they mean nothing."""
 
 _STEPS: Final = ("prefect.deployments.steps.pull.", "prefect.deployments.steps.utility.", "prefect.deployments.steps.")
 _OLD_STEPS: Final = "prefect.projects.steps."

@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.core import references
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._parse_findings import Findings
+from reconciler.core._parse_prefect import BLOCK, secret
 from reconciler.core.template import KEEP, MissingValueError, TemplateError, follow, names, render
 from reconciler.model.plan import Json
 
@@ -29,6 +30,8 @@ _AREAS: Final[dict[str, dict[str, str]]] = {
 }
 OUTPUTS: Final = frozenset({"directory", "stdout", "stderr"})
 """What pull steps put out, which later steps may name without their id."""
+_HEAD: Final = frozenset({"name", "description", "prefect-version"})
+"""Keys of the file that only people read: what cannot be put in there refuses nothing."""
 _PREFIXES: Final = ("prefect.variables.", "variables.")
 _MOST: Final = 1 << 20
 """Characters that the variables of one file may expand to."""
@@ -75,18 +78,32 @@ class Templates:
     def text(self, value: str, path: Path, area: str) -> Json:
         """One text, rendered as far as its area allows."""
         try:
-            if path[2:] == ("version",) and any(_root(name) in self.ci for name in names(value)):
-                self.found.note(path, "comes from a build step, which CI runs: the source commit is the version")
+            if path[2:] == ("version",) and (why := self.made_by_ci(names(value))):
+                self.found.note(path, f"{why}: the source commit is the version")
                 return None
             return render(value, lambda name: self.look_up(name, path, area))
-        except TemplateError as error:
+        except (TemplateError, MissingValueError) as error:
+            return self.refused(value, path, error)
+
+    def refused(self, value: str, path: Path, error: TemplateError | MissingValueError) -> Json:
+        """What stands in the place of a text that cannot be rendered, which is told."""
+        if len(path) == 1 and path[0] in _HEAD:
+            self.found.note(path, f"has no effect: {error}")
+            return None
+        if isinstance(error, TemplateError):
             self.found.problem(path, str(error))
-        except MissingValueError as error:
+        else:
             name = clip(error.name)
             missing = f"nothing gives a value for {{{{ {name} }}}}: add it to `variables`, or a `| default(...)`"
             ci = f"{{{{ {name} }}}} comes from a build step, which CI runs: it is not known here"
             self.found.problem(path, ci if _root(name) in self.ci else missing)
         return value
+
+    def made_by_ci(self, named: set[str]) -> str:
+        """Why only continuous integration knows one of these names, or nothing."""
+        if any(_root(name) in self.ci for name in named):
+            return "comes from a build step, which CI runs"
+        return "comes from the environment of CI" if any(name.startswith("$") for name in named) else ""
 
     def look_up(self, name: str, path: Path, area: str) -> Json:
         """The value of a name, or KEEP where only the run knows it. Raises MissingValueError and TemplateError."""
@@ -95,8 +112,8 @@ class Templates:
             if name.startswith(prefix):
                 return self.spend(self.variable(name.removeprefix(prefix), name))
         root = _root(name)
-        if name.startswith("prefect.blocks."):
-            raise TemplateError("Prefect's blocks do not exist here: give the value as {{ $NAME }} or as a variable")
+        if name.startswith(BLOCK):
+            return self.block(name, path, area)
         if references.is_reference(name):
             return _secret(name, path, area)
         if later and (root.startswith("$") or root in self.pull):
@@ -105,6 +122,17 @@ class Templates:
             return self.spend(self.known(name))
         except MissingValueError:
             return self.outside(name, path, area)
+
+    def block(self, name: str, path: Path, area: str) -> Json:
+        """What a block of Prefect's server means here: a secret, by reference. Raises TemplateError."""
+        named = secret(name)
+        if named is None or area not in (DATA, JOB, PULL):
+            instead = "of `variables`, or {{ secret.NAME }} in parameters, job_variables and pull"
+            raise TemplateError(f"Prefect's blocks do not exist here: {{{{ {clip(name)} }}}} is a name {instead}")
+        _secret(f"{references.PREFIX}{named}", path, area)
+        reference = f"{{{{ {references.PREFIX}{named} }}}}"
+        self.found.note(path, f"read as {clip(reference)}: give the daemon a secret of that name")
+        return reference
 
     def variable(self, path: str, name: str) -> Json:
         """The variable at a path; a missing one is told by the name as written."""
@@ -128,7 +156,10 @@ class Templates:
             self.found.note(path, "comes from a build step, which CI runs: kept as it is")
             return KEEP
         if root.startswith("$"):
-            raise TemplateError("the environment is known in a run only: not here, but in pull and parameters")
+            raise TemplateError(
+                "the environment is known in a run only, in parameters, job_variables and pull: "
+                "write the value here, or a name of `variables`"
+            )
         raise MissingValueError(name)
 
     def spend(self, value: Json) -> Json:

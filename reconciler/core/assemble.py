@@ -4,6 +4,8 @@ Kept up file by file, so that one changed file of 10,000 costs what it holds and
 """
 
 import difflib
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -11,6 +13,8 @@ from dataclasses import replace
 from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead
 from reconciler.core.parse import Place
 from reconciler.model.plan import Json, Problem
+
+_PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)$)[A-Za-z][\w.\-]*", re.IGNORECASE | re.ASCII)
 
 
 class Assembly:
@@ -105,14 +109,18 @@ class Assembly:
     def _check_choice(
         self, found: dict[str, FileRead], pool: str, queue: str, known: Mapping[str, Json], disputed: Collection[str]
     ) -> None:
-        """Refuse the deployments that name a work pool or queue that nothing declares."""
+        """Refuse the deployments that name a work pool that nothing declares, or a queue that is not among its queues.
+
+        A pool that declares no queues takes any: as in Prefect, naming one makes it.
+        """
         if pool in disputed:
             return
         in_queue = False
         if pool not in known and pool not in self._builtin:
             names = known.keys() | self._builtin | set(disputed)
-            why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it: `work_pools: {{{pool}: {{}}}}`"
-        elif queue != DEFAULT_QUEUE and queue not in (queues := known.get(pool, {}).get("work_queues", {})):
+            line = f"work_pools: {{{_quoted(pool)}: {{type: process}}}}"
+            why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it in a spec file: `{line}`"
+        elif queue != DEFAULT_QUEUE and (queues := known.get(pool, {}).get("work_queues")) and queue not in queues:
             in_queue = True
             near = _near(queue, [*queues, DEFAULT_QUEUE])
             why = (
@@ -195,6 +203,11 @@ class Assembly:
         self._used[choice] -= 1
         if not self._used[choice]:
             del self._used[choice]
+
+
+def _quoted(name: str) -> str:
+    """A name as YAML takes it within braces."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
 def _once(told: list[tuple[str, Problem]]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from reconciler import schedules
+from reconciler.core import _run_names as run_names
 from reconciler.core import parameters, pooled, version
 from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, Place, SpecFile
@@ -18,9 +19,10 @@ from reconciler.core.pooled import CheckPool, Path
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.names import name_fault
-from reconciler.model.plan import Json, Problem, Source
+from reconciler.model.plan import Json, Problem, Source, SourceKind
 from reconciler.model.spec import DeploymentSpec
 
+_HERE = (SourceKind.WHOLE, SourceKind.SCOPE)
 DEFAULT_POOL = "process"
 DEFAULT_QUEUE = "default"
 """Every work pool has it, declared or not."""
@@ -196,15 +198,15 @@ class _Reading:
     ) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self._absent = ""
         self._file = file
         self._parsed = parsed
         self._spec = spec
         self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
         clones = version.sources(self._pull, ours)
         if len(clones) > 1:
-            self._problem(
-                ("pull",), "more than one git_clone: which of them versions the deployment is not defined yet"
-            )
+            told = "more than one git_clone: only one can version the deployment; bring other files as a submodule"
+            self._problem(("pull",), told)
         self.source = version.primary(clones)
         self._code_of = code_of
 
@@ -226,15 +228,18 @@ class _Reading:
         known = facts is not None and facts.name_known
         flow_name = facts.name if facts and (known or not spec.flow_name) else spec.flow_name
         if flow_name is None:
-            self._problem(("entrypoint",), "the flow's name is not known: the code cannot be read; give flow_name")
+            why = f"the code cannot be read ({self._absent})" if self._absent else "the code cannot be read"
+            self._problem(("entrypoint",), f"the flow's name is not known: {why}; give flow_name")
             return None
         if fault := name_fault(flow_name):
             self._problem(("entrypoint",), f"the flow's name in the code, {flow_name[:40]!r}, {fault}")
             return None
         if facts and known and spec.flow_name and spec.flow_name != facts.name:
-            self._problem(
-                ("flow_name",), f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
-            )
+            told = f"contradicts the code, where the flow is named {facts.name!r}: remove it or rename"
+            function = re.split(r"[.:]", spec.entrypoint)[-1] == spec.flow_name
+            (self._note if function and self.source.kind in _HERE else self._problem)(("flow_name",), told)
+        if facts and (fault := run_names.fault(facts.flow_run_name, facts.parameters)):
+            self._problem(("entrypoint",), fault)
         schema = self._schema(facts)
         data = spec.model_dump(
             mode="json", exclude={"concurrency_limit", "collision_strategy", "schedules", "work_pool"}
@@ -291,7 +296,7 @@ class _Reading:
                 self._note(
                     path, "`requires` is not installed: list it in a file for pip_install_requirements before it"
                 )
-            root = working_directory((self._pull or [])[:index])
+            root = version.working_directory((self._pull or [])[:index])
             read = self._code_of(self.source).step if cloned and root is not None else None
             if read is None or root is None:
                 self._note(path, f"{step['step']} is not read: it is taken as installed where the run runs")
@@ -314,7 +319,7 @@ class _Reading:
                 continue
             folder = str(step["inputs"].get("directory") or "")
             before = [*(self._pull or [])[:index], {"step": "set_working_directory", "inputs": {"directory": folder}}]
-            root = working_directory(before)
+            root = version.working_directory(before)
             name = str(step["inputs"].get("requirements_file") or "requirements.txt")
             has = self._code_of(self.source).has if root is not None and "{{" not in name else None
             path = "/".join(part for part in f"{root or ''}/{name}".split("/") if part not in {"", "."})
@@ -323,15 +328,14 @@ class _Reading:
 
     def _flow(self) -> FlowFacts | None:
         """The facts of the code; None, with a note, where it is not there to read."""
-        root = working_directory(self._pull)
+        root = version.working_directory(self._pull)
         code = self._code_of(self.source) if root is not None else Code(None, "a pull step chooses its directory")
         if code.problem:
             self._problem(("pull",), code.problem)
         if code.note:
             self._note(("pull",), code.note)
-        if code.flow is None:
-            self._note(("entrypoint",), f"the code is not read: {code.absent}; parameters are not checked")
-            return None
+        if code.flow is None or root is None:
+            return self._as_deployed(code.absent, chosen=root is None)
         path = self._spec.path or ""
         start = path if path.startswith("/") else "/".join(p for p in (root, path) if p)
         found = code.flow(self._spec.entrypoint, start)
@@ -347,6 +351,27 @@ class _Reading:
             and not any(found.defines == d or found.defines.startswith(f"{d}/") for d in inside)
         ):
             self._problem(("entrypoint",), f"{found.defines} lies outside the directories that git_clone lays out")
+        return found
+
+    def _as_deployed(self, absent: str, *, chosen: bool) -> FlowFacts | None:
+        """The facts of the entrypoint as it lies here, where runs take the code from an image or a folder of theirs.
+
+        It is what Prefect reads when it deploys. Another repository that cannot be read now is never stood in for.
+        """
+        here: Source | None = self.source
+        if self.source.kind is SourceKind.NONE:
+            here = Source(SourceKind.WHOLE)
+        elif not chosen or self.source.repository is not None:
+            here = None
+        path = self._spec.path or ""
+        read = self._code_of(here).flow if here else None
+        found = read(self._spec.entrypoint, "" if path.startswith("/") else path) if read else None
+        if not isinstance(found, FlowFacts) or not found.name_known:
+            self._absent = absent
+            self._note(("entrypoint",), f"the code is not read: {absent}; parameters are not checked")
+            return None
+        told = f"runs take the code from elsewhere ({absent}): name and parameters are those of {found.defines} here"
+        self._note(("entrypoint",), told)
         return found
 
     def _schedules(self) -> list[dict[str, Json]]:
@@ -398,23 +423,3 @@ def _flow_part(facts: FlowFacts | None) -> dict[str, Json]:
     kept = ("version", *retrying, "timeout_seconds", "log_prints", "flow_run_name")
     data = facts.json()
     return {"known": True, **{k: data[k] for k in kept if data.get(k)}}
-
-
-_PLACE = re.compile(r"\{\{\s*[\w.\-]*\bdirectory\s*\}\}")
-
-
-def working_directory(pull: list[dict[str, Json]] | None) -> str | None:
-    """Where below the clone the pull steps end; None where only the run can tell.
-
-    A `{{ clone.directory }}` stands for the root of the clone.
-    """
-    root = ""
-    for step in pull or ():
-        if step["step"] != "set_working_directory":
-            continue
-        directory = _PLACE.sub("", str((step.get("inputs") or {}).get("directory", "")))
-        if "{{" in directory or (directory.startswith("/") and directory == step["inputs"]["directory"]):
-            return None
-        root = f"{root}/{directory}"
-    parts = [p for p in root.split("/") if p not in {"", "."}]
-    return None if ".." in parts else "/".join(parts)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler.core import _parse_forms as forms
+from reconciler.core import _parse_prefect as prefect
 from reconciler.core._document_marks import Path, clip, dotted
 from reconciler.core._document_scalars import Ambiguous
 from reconciler.core._parse_findings import Findings
@@ -159,10 +160,11 @@ class _Reader:
     def head(self) -> dict[str, Json]:
         """The top level but for its lists; the file's own `pull` is kept for those who inherit it."""
         forms.known(self.top, "file", (), self.found)
+        forms.strays(self.top, self.document, self.found)
         old = OLD["file"]
         head = {key: value for key, value in self.top.items() if key not in _APART and key not in old}
         head = self.resolved(head, (), {"variables": head["variables"]} if "variables" in head else {})
-        self.valid(SpecDocument, head, ())
+        self.valid(SpecDocument, {key: value for key, value in head.items() if value is not None}, ())
         if self.ambiguous:
             self.remark(self.top.get("variables"), ("variables",))
         if "pull" in self.top:
@@ -200,7 +202,7 @@ class _Reader:
             return []
         if isinstance(given, list):
             return given
-        self.found.problem(("deployments",), "must be a list")
+        self.found.problem(("deployments",), "must be a list: each deployment starts with `- name: ...`")
         return []
 
     def deployment(self, index: int, raw: Json) -> DeploymentSpec | None:
@@ -244,14 +246,16 @@ class _Reader:
 
     def read_pull(self, section: Json, path: Path, holder: Mapping[str, Json]) -> list[dict[str, Json]]:
         """Canonical steps of a `pull` section; each may name the outputs of those before it."""
-        if self.templated:
-            templates = self.templates(holder, set(), set())
-            done: list[Json] = []
-            for where, item in items(section, path):
-                done.append(templates.resolve(item, where, PULL))
-                templates.pull.update(ids([item]))
-                templates.flat.update(OUTPUTS)
-            section = done if isinstance(section, list) else done[0] if done else section
+        templates = self.templates(holder, set(), set())
+        done: list[Json] = []
+        for where, item in items(section, path):
+            plain = prefect.step(item, where, self.found)
+            plain = templates.resolve(plain, where, PULL) if self.templated else plain
+            prefect.settled(plain, where, self.found)
+            done.append(plain)
+            templates.pull.update(ids([item]))
+            templates.flat.update(OUTPUTS)
+        section = done if isinstance(section, list) else done[0] if done else section
         if self.ambiguous:
             self.remark(section, path)
             section = _plain(section)

@@ -1,9 +1,10 @@
-"""Where a deployment's code comes from, read off its pull steps: the source scope. Called by core/declare.
+"""Where a deployment's code comes from and lies, read off its pull steps: the source scope. Called by core/declare.
 
 The whole repository is the default. `git_clone` of this repository narrows it by `directories`, `branch` or
 `commit_sha`; of another one it is followed like a tracked remote (DESIGN section 5, Version).
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from reconciler.model.plan import Json, Source, SourceKind
@@ -49,3 +50,23 @@ def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
         return Source(SourceKind.BRANCH, None, None, branch, directories, submodules=modules)
     kind = SourceKind.SCOPE if directories else SourceKind.WHOLE
     return Source(kind, None, None, None, directories, submodules=modules)
+
+
+_PLACE = re.compile(r"\{\{\s*[\w.\-]*\bdirectory\s*\}\}")
+
+
+def working_directory(pull: Sequence[Mapping[str, Json]] | None) -> str | None:
+    """Where below the clone the pull steps end; None where only the run can tell.
+
+    A `{{ clone.directory }}` stands for the root of the clone.
+    """
+    root = ""
+    for step in pull or ():
+        if step["step"] != "set_working_directory":
+            continue
+        directory = _PLACE.sub("", str((step.get("inputs") or {}).get("directory", "")))
+        if "{{" in directory or (directory.startswith("/") and directory == step["inputs"]["directory"]):
+            return None
+        root = f"{root}/{directory}"
+    parts = [p for p in root.split("/") if p not in {"", "."}]
+    return None if ".." in parts else "/".join(parts)

@@ -11,6 +11,7 @@ from reconciler import core, plugins, pools
 from reconciler import daemon as shell
 from reconciler.core import commands, job_variables, references
 from reconciler.core.arguments import merge
+from reconciler.core.template import mentioned
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
@@ -156,8 +157,8 @@ def check_parameters(spec: Mapping[str, Json], values: Mapping[str, Json]) -> No
     schema = spec.get("parameter_openapi_schema")
     if schema is None or not spec.get("enforce_parameter_schema", True):
         return
-    # What refers to a secret is checked in the run, which knows it.
-    later = {name for name, value in values.items() if references.wanted([value])}
+    # What only the run knows is checked there.
+    later = {name for name, value in values.items() if any(mentioned([value]))}
     found = core.parameters.problems(schema, values, partial=False)
     faults = [message for path, message in found if not (path and path[0] in later)]
     if faults:

@@ -173,9 +173,9 @@ class RowReader:
             return self._resolve(source)
         if source.kind is SourceKind.COMMIT and source.commit:
             return Elsewhere(str(repo.common_dir), source.commit)
-        tip = repo.branch(source.branch or "")
+        tip = repo.named(source.branch or "")
         if tip is None:
-            raise SourceUnavailableError(f"there is no branch {source.branch!r}")
+            raise SourceUnavailableError(f"there is no branch or tag {source.branch!r}")
         found = history.newest(repo, tip, {"": source.directories or (".",)})[""]
         if not isinstance(found, str):
             raise SourceUnavailableError(f"the source commit on branch {source.branch!r} is {found or 'not there'}")

@@ -8,6 +8,12 @@ from reconciler.core.pooled import CheckPool, PoolFault
 from reconciler.model.errors import UnknownWordError
 from reconciler.model.plan import Json
 
+ELSEWHERE = frozenset(
+    "docker kubernetes ecs cloud-run cloud-run-v2 vertex-ai azure-container-instance prefect:managed modal:push "
+    "coiled:push ecs:push cloud-run:push cloud-run-v2:push azure-container-instance:push".split()
+)
+"""Types of work pools of Prefect that no file here keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -36,11 +42,13 @@ def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]
     try:
         pool = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
     except UnknownWordError as error:
-        yield PoolFault((), str(error).replace("\n  ", "; "))
+        told = str(error).replace("\n  ", "; ")
+        here = "; `type: process` runs its flows on this machine, without an image" if kind in ELSEWHERE else ""
+        yield PoolFault((), told + here)
         return
     for path, message in pools.check(pool, variables):
         yield PoolFault(path, message)
-    for name in sorted(pool.WITHOUT_EFFECT & variables.keys()):
+    for name in sorted((pool.WITHOUT_EFFECT & variables.keys()) | pools.foreign(pool, variables)):
         yield PoolFault((name,), f"has no effect in a pool of type {kind}", note=True)
 
 

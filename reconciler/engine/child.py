@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from reconciler.engine import environment, hidden, vault
+from reconciler.engine import environment, hidden, placeholders, vault
 from reconciler.engine.linux import adopt_orphans
 from reconciler.engine.logs import speak
 from reconciler.engine.order import Order
@@ -38,7 +38,8 @@ def settle(run_dir: Path, order: Order, outflow: "Outflow | None" = None) -> Non
     if outflow is None:
         _redirect(run_dir)
     held = hidden.held()
-    environment.apply(held.environment(order.env) if held else order.env)
+    declared = placeholders.environment(order.env) if order.templated else order.env
+    environment.apply(held.environment(declared) if held else declared)
     if order.cold:
         again = [sys.executable, "-P", ENTRY, "run", str(run_dir)]
         if held:

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler import plugins, steps
 from reconciler.core.references import is_reference
 from reconciler.core.template import MissingValueError, TemplateError, follow, render
-from reconciler.engine import copies, custom, environments, handover, hidden, requirements
+from reconciler.engine import copies, custom, environments, handover, hidden, placeholders, requirements
 from reconciler.engine.environments import Environment
 from reconciler.engine.journal import Journal
 from reconciler.engine.order import Order
@@ -126,7 +126,7 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     entered: list[Environment] = []
     inputs = entry.get("inputs") or {}
     if todo.templated:
-        inputs = render(inputs, partial(_look_up, source.outputs))
+        inputs = render(inputs, partial(_look_up, placeholders.known(source.outputs)))
     context = steps.Context(
         work=work,
         directory=source.directory,

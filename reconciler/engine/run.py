@@ -18,6 +18,7 @@ from reconciler.engine import (
     nearby,
     order,
     parameters,
+    placeholders,
     prefects,
     pull,
     report,
@@ -100,11 +101,14 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
     frame: Frame | None = None
     try:
         hidden.check()
+        if todo.templated:
+            placeholders.check(todo.env)
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
-        arguments = parameters.bind(loaded.flow, hidden.filled(todo.parameters))
+        given = placeholders.filled(todo.parameters, source.outputs) if todo.templated else todo.parameters
+        arguments = parameters.bind(loaded.flow, hidden.filled(given))
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))

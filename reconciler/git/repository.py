@@ -77,6 +77,14 @@ class Repository:
         """The commit of a local branch, or of a remote's as last fetched; None when there is none."""
         return self.refs.read(branch_ref(name, remote))
 
+    def named(self, name: str) -> str | None:
+        """The commit of a branch, local or as a remote was last seen to have it, else of a tag; None for neither."""
+        found = self.branch(name) or next((c for remote in self.remotes() if (c := self.branch(name, remote))), None)
+        try:
+            return found or self.resolve(f"refs/tags/{name}")
+        except NotFoundError:
+            return None
+
     def branches(self, remote: str | None = None) -> dict[str, str]:
         """The commit of every local branch, or of a remote's as last fetched; but for names that no log can hold."""
         prefix = branch_ref("", remote)

@@ -7,15 +7,17 @@ commit. Ids are numbers in the order of asking; objects that are not of the fold
 import os
 import stat
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
+from dulwich.index import Index, IndexEntry
 from dulwich.object_format import OBJECT_FORMATS
 
 from reconciler.git import tree
 from reconciler.git.commit import Commit
 from reconciler.git.objects import TooLargeError
 from reconciler.git.repository import Repository
-from reconciler.model.errors import AccessError, SourceUnavailableError
+from reconciler.model.errors import AccessError, ReconcilerError, SourceUnavailableError
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,6 +60,10 @@ class WorkTree(Repository):
         """As the repository's."""
         return self._repo.branch(name, remote) if self._repo else None
 
+    def named(self, name: str) -> str | None:
+        """As the repository's."""
+        return self._repo.named(name) if self._repo else None
+
     def has(self, name: str) -> bool:
         """As the repository's."""
         return self._path(name) is not None or (self._repo is not None and self._repo.has(name))
@@ -73,9 +79,10 @@ class WorkTree(Repository):
         except OSError as error:
             raise AccessError(f"{os.fsdecode(path) or '.'}: the folder cannot be read: {error.strerror}") from None
         entries = [(entry, mode) for entry, mode in named if mode]
+        entries = [(entry, self._as_recorded(path, entry, mode)) for entry, mode in entries]
         entries.sort(key=lambda e: e[0] + b"/" if e[1] == tree.DIRECTORY else e[0])
         prefix = path + b"/" if path else b""
-        return b"".join(b"%o %s\0" % (mode, e) + bytes.fromhex(self._id(prefix + e)) for e, mode in entries)
+        return b"".join(b"%o %s\0" % (mode, e) + bytes.fromhex(self._named(prefix + e, mode)) for e, mode in entries)
 
     def blob(self, name: str, limit: int) -> bytes:
         """The content of a file. Raises TooLargeError past `limit` bytes, AccessError when it cannot be read."""
@@ -105,6 +112,43 @@ class WorkTree(Repository):
         if not stat.S_ISREG(kind):
             return 0
         return tree.EXECUTABLE if kind & stat.S_IXUSR else tree.FILE
+
+    def _as_recorded(self, folder: bytes, name: bytes, mode: int) -> int:
+        """An empty folder that the index has as a submodule is one that was not fetched."""
+        path = folder + b"/" + name if folder else name
+        unfetched = mode == tree.DIRECTORY and path in self._recorded and not self._filled(path)
+        return tree.GITLINK if unfetched else mode
+
+    def _filled(self, path: bytes) -> bool:
+        with os.scandir(self._root + b"/" + path) as inside:
+            return any(inside)
+
+    def _named(self, path: bytes, mode: int) -> str:
+        """The id of an entry; of a submodule the commit that git would record."""
+        if mode != tree.GITLINK:
+            return self._id(path)
+        try:
+            with Repository.open(Path(os.fsdecode(self._root + b"/" + path)), trust_owner=True) as inner:
+                if inner.work_tree == Path(os.fsdecode(self._root + b"/" + path)):
+                    return inner.resolve("HEAD")
+        except (ReconcilerError, OSError):
+            pass
+        return self._recorded.get(path) or self._id(path)
+
+    @cached_property
+    def _recorded(self) -> dict[bytes, str]:
+        """The submodules in the index of the repository, when the folder is the top of its work tree."""
+        if self._repo is None or self._repo.work_tree != Path(os.fsdecode(self._root)):
+            return {}
+        file = self._repo.git_dir / "index"
+        if not (self._repo.work_tree / ".gitmodules").is_file() or not file.is_file():
+            return {}
+        try:
+            entries = Index(str(file)).items()
+            modules = [(path, e) for path, e in entries if isinstance(e, IndexEntry) and e.mode == tree.GITLINK]
+            return {path: e.sha.decode() for path, e in modules}
+        except (OSError, ValueError, AssertionError, KeyError):
+            return {}  # not readable as an index of one version: `git` itself will say so
 
     def _id(self, path: bytes) -> str:
         if path not in self._ids:

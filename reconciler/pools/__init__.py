@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from reconciler.pools._check import check as check
+    from reconciler.pools._check import foreign as foreign
     from reconciler.pools._check import variables as variables
 
 
@@ -60,7 +61,7 @@ class Pool(ABC):
 
 
 def __getattr__(name: str) -> Any:
-    """`pools.check` and `pools.variables` need pydantic, which a start that finds nothing changed goes without."""
-    if name not in {"check", "variables"}:
+    """`check`, `foreign` and `variables` need pydantic, which a start that finds nothing changed goes without."""
+    if name not in {"check", "foreign", "variables"}:
         raise AttributeError(f"module 'reconciler.pools' has no attribute {name!r}")
     return getattr(importlib.import_module("reconciler.pools._check"), name)

@@ -1,4 +1,4 @@
-"""Checks the job variables that a spec gives for a work pool. Called as `pools.check` and `pools.variables`."""
+"""Checks the job variables that a spec gives for a work pool. Called as `pools.check`, `.foreign`, `.variables`."""
 
 import difflib
 import json
@@ -21,9 +21,10 @@ def variables(pool: type[Pool]) -> list[str]:
 
 def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong with the job variables of a spec, as (path inside them, message)."""
-    known = variables(pool)
+    known, others = variables(pool), foreign(pool, job_variables)
+    own = {name: value for name, value in job_variables.items() if name not in others}
     try:
-        made = _adapter(pool).validate_json(json.dumps(job_variables, default=str))
+        made = _adapter(pool).validate_json(json.dumps(own, default=str))
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False):
             if problem["type"] != "unexpected_keyword_argument":
@@ -35,6 +36,17 @@ def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[
             yield problem["loc"], f"unknown job variable{hint}"
     else:
         yield from made.problems()
+
+
+def foreign(pool: type[Pool], job_variables: Mapping[str, Any]) -> frozenset[str]:
+    """The job variables that do nothing in a pool: it does not know them, and they resemble none that it knows.
+
+    They are of a pool of another type, or of a job template of the team's own; misspelt ones are for `check` to tell.
+    """
+    known = variables(pool)
+    return frozenset(
+        name for name in job_variables if name not in known and not difflib.get_close_matches(str(name), known, n=1)
+    )
 
 
 @cache

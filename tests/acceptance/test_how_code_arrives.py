@@ -34,7 +34,7 @@ def test_submodules_come_at_the_commit_that_is_recorded(tmp_path):
         row = status(repo.path)["load/a"]
         assert row["health"] == "Invalid"
         assert "submodule 'libs/a': 'ext::sh -c evil': only https, ssh or a path may be used" in row["reason"]
-        assert command(repo.path, "validate").returncode == 0  # which reads files, and no tree
+        assert "may be used" in command(repo.path, "validate").stdout
 
         daemon.applied(repo.commit({".gitmodules": hostile.replace("ext::sh -c evil", "../lib")}))
         repo.git("update-index", "--cacheinfo", f"160000,{'1' * 40},libs/a")

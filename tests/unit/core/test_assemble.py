@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from reconciler.core.assemble import Assembly
 from reconciler.core.declare import Entry, FileRead, read_of
@@ -68,7 +69,7 @@ CASES = {
         {"a": [], "b": []},
         "no queue 'hi'; did you",
     ),
-    "a queue of a pool that nothing declares": ([read("a", "f/x", pool="process/hi")], {"a": []}, "no queue 'hi'"),
+    "a queue of a pool that declares none": ([read("a", "f/x", pool="process/hi")], {"a": ["f/x"]}, None),
     "the queue that every pool has": (
         [read("a", "f/x", pool="big"), read("b", pools=["big/high"])],
         {"a": ["f/x"], "b": []},
@@ -96,21 +97,36 @@ def test_what_only_the_whole_shows(reads, kept, why):
     assert found["broken"] == {p.file for p in found["problems"]}
 
 
-@pytest.mark.parametrize(("pool", "key"), [("big", "d.work_pool.name"), ("process/hi", "d.work_pool.work_queue_name")])
+@pytest.mark.parametrize(("pool", "key"), [("big", "d.work_pool.name"), ("few/hi", "d.work_pool.work_queue_name")])
 def test_what_nothing_declares_is_told_where_it_is_named(pool: str, key: str):
-    (problem,) = said(of(read("a", "f/x", pool=pool)))["problems"]
+    (problem,) = said(of(read("a", "f/x", pool=pool), read("b", pools=["few/low"])))["problems"]
     assert (problem.file, problem.line > 6, problem.key) == ("a", True, key)
 
 
 @pytest.mark.parametrize(
     ("pool", "hidden", "suffers"),
-    [("big", "big", False), ("big", "other", True), ("process/hi", "hi", False), ("process/hi", "process", True)],
+    [("big", "big", False), ("big", "other", True), ("few/hi", "hi", False), ("few/hi", "few", True)],
 )
 def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, hidden, suffers):
-    found = said(of(read("a", "f/x", pool=pool), read("b", problems=["bad"], hidden=[hidden])))
+    few = read("c", pools=["few/low"])
+    found = said(of(read("a", "f/x", pool=pool), read("b", problems=["bad"], hidden=[hidden]), few))
     assert found["kept"]["a"] == ([] if suffers else ["f/x"])
     assert found["broken"] == ({"a", "b"} if suffers else {"b"})
     assert ["unless b does, which is broken" in n.message for n in found["notes"]] == [True] * (not suffers)
+
+
+@pytest.mark.parametrize(
+    ("pool", "line"),
+    [
+        ("docker-pool", "work_pools: {docker-pool: {type: process}}"),
+        ("my pool: 1", 'work_pools: {"my pool: 1": {type: process}}'),
+        ("on", 'work_pools: {"on": {type: process}}'),
+    ],
+)
+def test_the_line_that_declares_an_unknown_pool_can_be_copied(pool: str, line: str):
+    (problem,) = said(of(read("a", "f/x", pool=pool)))["problems"]
+    assert f"`{line}`" in problem.message
+    assert yaml.safe_load(line) == {"work_pools": {pool: {"type": "process"}}}
 
 
 @pytest.mark.parametrize(("kind", "suffers"), [("process", True), ("inline", False)])

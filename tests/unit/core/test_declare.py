@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from reconciler.core.declare import Code, declare, read_of, working_directory
+from reconciler.core.declare import Code, declare, read_of
 from reconciler.core.parse import parse
 from reconciler.core.signature import read_flow
+from reconciler.core.version import working_directory
 from reconciler.model.ids import digest
 from reconciler.model.plan import SourceKind
 
@@ -69,12 +70,41 @@ def test_what_the_code_says_is_part_of_the_spec():
         ("f.py:main", "path: app", "inner/x"),
         ("plain.py:my_flow", "", "my-flow/x"),
         ("f.py:main", "flow_name: nice", "nice/x"),
-        ("f.py:main", "pull:\n  - set_working_directory: {directory: app}", None),
+        ("plain.py:my_flow", "flow_name: my_flow", "my-flow/x"),
+        ("f.py:main", "pull: [{set_working_directory: {directory: /opt/app}}]", "nice/x"),
+        ("f.py:main", "path: /opt/app\npull: []", "nice/x"),
+        ("f.py:main", "pull: [{git_clone: {}}, {set_working_directory: {directory: '{{ $PLACE }}'}}]", "nice/x"),
+        ("no.py:main", "pull: [{set_working_directory: {directory: /opt/app}}]", None),
+        ("f.py:main", "pull: [{git_clone: {repository: 'https://h/x', branch: b}}]", None),
+        ("plain.py:my_flow", "flow_name: my_flow\npull: []", None),
     ],
 )
 def test_the_name_is_the_codes(entry, more, name):
     read = one(entry, more)
     assert [e.name for e in read.entries] == ([name] if name else [])
+
+
+def test_code_in_an_image_is_read_as_it_lies_here_and_said_so():
+    read = one(more="pull: [{set_working_directory: {directory: /opt/app}}]\nparameters: {n: 5}")
+    assert "runs take the code from elsewhere" in read.notes[0].message
+    assert effective(read)["parameter_openapi_schema"]["properties"].keys() == {"n", "who"}
+    assert [p.key for p in one(more="pull: []\nparameters: {n: x}").problems] == ["deployments[0].parameters.n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("load-{n}-{who!r:>9}", None),
+        ("{n.real}", None),
+        ("{day}", "there is no parameter 'day'; there are: n, who"),
+        ("{}", "there is no parameter ''"),
+        ("{n", "is no format"),
+    ],
+)
+def test_a_name_of_runs_that_no_run_could_be_given_is_told(name, words):
+    files = {"f.py": CODE.replace(b'name="nice"', f'name="nice", flow_run_name="{name}"'.encode())}
+    read = one(files=files)
+    assert [(p.key, words in p.message) for p in read.problems] == [("deployments[0].entrypoint", True)] * bool(words)
 
 
 PROBLEMS = {
