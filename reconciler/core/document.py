@@ -88,6 +88,9 @@ class Document:
         return self.plain.locate(path) if self.plain else self.marks.locate(path)
 
 
+NOTHING = Document("", b"", None)
+
+
 class _AgainError(Exception):
     """A fault was met while composing without marks: read again with them."""
 
