@@ -130,7 +130,7 @@ def _lay(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
 def _fit(key: str, like: Any, value: Any, where: str) -> Any:
     try:
         fitted = _convert(like, value)
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}") from None
     if key == "env" and fitted and (fault := name_fault(fitted)):
         raise InvalidRequestError(f"{where}: the name of an environment {fault}, not {value!r}")
