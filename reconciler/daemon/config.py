@@ -130,7 +130,7 @@ def _lay(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
 def _fit(key: str, like: Any, value: Any, where: str) -> Any:
     try:
         fitted = _convert(like, value)
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         hint = "write NAME=VALUE, or in config.toml a table [variables]" if key == "variables" else ""
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=hint) from None
     if key == "env" and fitted and (fault := name_fault(fitted)):

@@ -1,11 +1,14 @@
 """What spec files may name, given by the plug-in folders and checked at the door. Called by daemon/observe."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reconciler import plugins, pools, schedules, steps
 from reconciler.core.pooled import CheckPool, PoolFault
 from reconciler.model.errors import UnknownWordError
+from reconciler.model.ids import canonical
 from reconciler.model.plan import Json
 
 ELSEWHERE = frozenset(
@@ -39,6 +42,21 @@ def misfits(kind: str, variables: Mapping[str, Json]) -> list[str]:
 
 def _check_pool(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
     """Faults of a pool's type (an empty path) or of job variables for it; those without effect are notes."""
+    try:
+        text = canonical(variables)
+    except (TypeError, ValueError):
+        yield from _pool_faults(kind, variables)
+        return
+    yield from _known_faults(kind, text)
+
+
+@lru_cache(maxsize=1024)
+def _known_faults(kind: str, text: bytes) -> tuple[PoolFault, ...]:
+    """Kept, as most deployments give the same job variables, or none."""
+    return tuple(_pool_faults(kind, json.loads(text)))
+
+
+def _pool_faults(kind: str, variables: Mapping[str, Json]) -> Iterator[PoolFault]:
     try:
         pool = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
     except UnknownWordError as error:

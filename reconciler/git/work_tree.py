@@ -32,6 +32,8 @@ class WorkTree(Repository):
         self.format = repo.format if repo else OBJECT_FORMATS["sha1"]
         self._paths: list[bytes] = []
         self._ids: dict[bytes, str] = {}
+        self._listed: dict[bytes, bytes] = {}
+        """Folders as they were when first asked for: a tree does not change either."""
         self.head = self._id(b"")
         """The id of the commit, and of its tree, that the folder looks like."""
 
@@ -73,6 +75,11 @@ class WorkTree(Repository):
         path = self._path(name)
         if path is None:
             return self._beneath().tree_bytes(name)
+        if path not in self._listed:
+            self._listed[path] = self._listing(path)
+        return self._listed[path]
+
+    def _listing(self, path: bytes) -> bytes:
         try:
             with os.scandir(os.path.join(self._root, path)) as found:  # noqa: PTH118 - names are bytes, not text
                 named = [(entry.name, self._mode(path, entry)) for entry in found]

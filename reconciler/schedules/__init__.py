@@ -73,12 +73,10 @@ def load(rule: Mapping[str, Json]) -> Schedule:
 
     Fields that do not decide when (slug, active, parameters, ...) are left to others. Raises ScheduleError.
     """
-    given = {key: rule[key] for key in DECIDES if rule.get(key) is not None}
-    try:
-        text = canonical(given)
-    except (ValueError, TypeError):
-        raise ScheduleError("", "a schedule is made of text and finite numbers; correct its values") from None
-    return _load(text)
+    fields = tuple([rule.get(key) for key in DECIDES])
+    if all(type(value) in _WORDLIKE for value in fields):
+        return _load_fields(fields)
+    return _load_rule({key: rule[key] for key in DECIDES if rule.get(key) is not None})
 
 
 @lru_cache(maxsize=4096)
@@ -136,6 +134,23 @@ def _words() -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _kind(word: str) -> type[Schedule]:
     return plugins.load(sys.modules[__name__], Schedule, word)  # type: ignore[type-abstract]
+
+
+_WORDLIKE = (str, type(None), bool)
+"""Types of which no two values are equal that JSON tells apart."""
+
+
+@lru_cache(maxsize=4096)
+def _load_fields(fields: tuple[Json, ...]) -> Schedule:
+    return _load_rule({key: value for key, value in zip(DECIDES, fields, strict=True) if value is not None})
+
+
+def _load_rule(given: dict[str, Json]) -> Schedule:
+    try:
+        text = canonical(given)
+    except (ValueError, TypeError):
+        raise ScheduleError("", "a schedule is made of text and finite numbers; correct its values") from None
+    return _load(text)
 
 
 @lru_cache(maxsize=4096)

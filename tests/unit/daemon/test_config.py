@@ -62,3 +62,10 @@ def test_what_was_kept_is_of_use_in_the_same_environment_only():
     assert still_says(kept, "specs", "r1", prod)
     for other in (Environment.of("", {"n": 1}), Environment("prod"), Environment("prod", {"n": "1"})):
         assert not still_says(kept, "specs", "r1", other)
+
+
+@pytest.mark.parametrize("word", ["maybe", "yes", "2"])
+def test_a_switch_is_true_or_false(tmp_path, word):
+    with pytest.raises(InvalidRequestError, match=f"the command line: notes cannot be '{word}'"):
+        load(tmp_path, {"notes": word})
+    assert load(tmp_path, {"notes": "True"}).notes
