@@ -21,7 +21,7 @@ from reconciler.daemon.config import Settings
 from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
 from reconciler.daemon.observe import Observer
-from reconciler.daemon.reading import Elsewhere
+from reconciler.daemon.reading import Elsewhere, Environment
 from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.words import words
 from reconciler.git import url
@@ -75,7 +75,7 @@ class Planner:
     def between(self, base: str, head: str, now: datetime) -> Made:
         """One revision against another; no log is needed."""
         first, second = self.repo.resolve(base or "HEAD"), self.repo.resolve(head or "HEAD")
-        observer = self._observer(self._settings.specs, Observed())
+        observer = self._observer(Observed())
         desired = observer.desired(self.repo, first, None)
         before = Observed()
         facts = core.facts(core.plan(desired, before, self._policy), desired, before)
@@ -86,7 +86,7 @@ class Planner:
 
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
-        return self._observer(self._settings.specs, Observed()).desired(self.repo, self.repo.resolve(revision), None)
+        return self._observer(Observed()).desired(self.repo, self.repo.resolve(revision), None)
 
     def lying(self) -> Desired:
         """What the files of the work tree say as they lie. Raises SourceUnavailableError where there is none."""
@@ -104,7 +104,7 @@ class Planner:
         return self._head(self._before)
 
     def _knowing(self) -> Observer:
-        return self._observer(self._settings.specs, self._before)
+        return self._observer(self._before, self._told)
 
     @cached_property
     def _before(self) -> Observed:
@@ -114,6 +114,16 @@ class Planner:
                 return _log.observed(log)
         except NotFoundError:
             return Observed()
+
+    @cached_property
+    def _told(self) -> Mapping[str, Json]:
+        """What the daemon was told by flags."""
+        try:
+            with _log.reading(self._place) as log:
+                found: Mapping[str, Json] = json.loads(log.cache_items(CACHE).get("", b"{}"))
+                return found
+        except NotFoundError:
+            return {}
 
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)
@@ -128,24 +138,28 @@ class Planner:
 
     def _desired(self, log: Log | None, before: Observed, head: str) -> Desired:
         kept = log.cache_items(CACHE) if log else {}
-        specs = self._settings.specs
-        if kept and specs == Settings().specs:
-            specs = json.loads(kept.get("", b"{}")).get("specs", specs)  # what the daemon was told by a flag
-        observer = self._observer(specs, before)
+        told = json.loads(kept.get("", b"{}"))  # what the daemon was told by flags
+        observer = self._observer(before, told)
         observer.restore(kept)
         desired = _with_stored(observer.desired(self.repo, head, before.revision), log)
         known = {d.digest for d in before.deployments.values()}
         if all(d.digest in known or d.digest in desired.specs for d in desired.deployments.values()):
             return desired
         # Something that was read before is wanted now and lies nowhere: read everything.
-        fresh = self._observer(specs, before)
+        fresh = self._observer(before, told)
         return _with_stored(fresh.desired(self.repo, head, before.revision), log)
 
-    def _observer(self, specs: str, before: Observed) -> Observer:
+    def _observer(self, before: Observed, told: Mapping[str, Json] | None = None) -> Observer:
+        """A reader of specs; what is not set is as the daemon was `told`."""
+        told, settings = told or {}, self._settings
+        specs = told.get("specs", settings.specs) if settings.specs == Settings().specs else settings.specs
+        env = before.env if settings.env is None else settings.env or None
+        variables = settings.variables or (told.get("variables", {}) if env == told.get("env") else {})
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
         return Observer(
-            specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False)
-        )
+            specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False),
+            env=Environment.of(env, variables),
+        )  # fmt: skip
 
 
 class Resolved:

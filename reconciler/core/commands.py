@@ -88,6 +88,7 @@ def _now(observed: Observed, request: RunRequest, who: str) -> RunCreated:
         pool=deployment.pool,
         queue=deployment.queue,
         retries=deployment.retries,
+        preview=deployment.preview,
     )
 
 
@@ -126,7 +127,7 @@ def _same(old: Run, cause: str, now: datetime, who: str) -> RunCreated:
     """The run as it was created, due now."""
     pinned_fields = (
         "deployment spec spec_commit source_commit version generation parameters variables tags labels pool queue "
-        "retries"
+        "retries preview"
     ).split()
     kept = {key: getattr(old, key) for key in pinned_fields}
     return RunCreated(run="", name="", due=instant(now), trigger="retry", cause=cause, who=who, **kept)
@@ -272,6 +273,7 @@ def resume(observed: Observed, name: str, now: datetime, who: str, reason: str) 
     deployment = find(observed, name)
     if not deployment.suspended:
         hint = f"it is paused in git: edit {deployment.file}" if deployment.paused else ""
+        hint = f"it is a preview of {deployment.preview}: it runs by hand only" if deployment.preview else hint
         raise ConflictError(f"{name} is not suspended", hint=hint)
     return [*rest.skipped(deployment, now), DeploymentResumed(deployment=name, reason=reason, who=who)]
 

@@ -85,6 +85,9 @@ class Document:
         return self.marks.locate(path)
 
 
+NOTHING = Document("", b"", None)
+
+
 class _AgainError(Exception):
     """A fault was met while composing without marks: read again with them."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import core, plugins, pools
 from reconciler import daemon as shell
-from reconciler.core import commands, job_variables
+from reconciler.core import commands, job_variables, references
 from reconciler.core.arguments import merge
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
@@ -149,11 +149,17 @@ def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], ow
 
 
 def check_parameters(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
-    """Raises InvalidRequestError naming every parameter that does not fit."""
+    """Raises InvalidRequestError naming every parameter that does not fit, and every reference that names nothing."""
+    for name in references.wanted(values.values()):
+        if fault := references.fault(name):
+            raise InvalidRequestError(f"{{{{ secret.{name[:40]} }}}}: {fault}")
     schema = spec.get("parameter_openapi_schema")
     if schema is None or not spec.get("enforce_parameter_schema", True):
         return
-    faults = [message for _, message in core.parameters.problems(schema, values, partial=False)]
+    # What refers to a secret is checked in the run, which knows it.
+    later = {name for name, value in values.items() if references.wanted([value])}
+    found = core.parameters.problems(schema, values, partial=False)
+    faults = [message for path, message in found if not (path and path[0] in later)]
     if faults:
         known = ", ".join((schema.get("properties") or {}).keys()) or "none"
         raise InvalidRequestError("; ".join(faults), hint=f"parameters of the flow: {known}")

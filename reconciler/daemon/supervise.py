@@ -24,6 +24,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal, whole
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
+from reconciler.engine.vault import ENCRYPTED
 from reconciler.model.errors import Next, ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
@@ -280,7 +281,7 @@ class Supervisor:
 
     def _clear(self, folder: Path) -> None:
         """An attempt is over: only what it said stays. Its order holds the run's environment."""
-        for name in (ORDER, WORK, "prefect"):
+        for name in (ORDER, WORK, "prefect", ENCRYPTED):
             self._orders.remove(folder / name)
 
     def _again(self, run: str) -> None:

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
+from reconciler.engine import hidden
+
 _SHOWN = 80
 
 
@@ -85,7 +87,7 @@ def _place(part: Any) -> str:
 
 
 def _misfit(value: Any, expected: str) -> Misfit:
-    shown = repr(value)
+    shown = hidden.text(repr(value))
     return Misfit(f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'} is not {expected}")
 
 

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.engine import whole
+from reconciler.engine import hidden, whole
 from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
@@ -207,7 +207,7 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
         shutil.rmtree(environment.venv, ignore_errors=True)
         why = error.message if isinstance(error, StepError) else f"the environment cannot be written: {error.strerror}"
         with suppress(OSError):
-            whole.put(folder, "failed", why.encode(errors="replace"))
+            whole.put(folder, "failed", hidden.text(why).encode(errors="replace"))
         raise StepError(why) from None
     _say(f"installed in {seconds:.1f} s with {name}")
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import client, nearby
+from reconciler.engine import client, hidden, nearby
 from reconciler.engine.states import RunFailedError, State
 from reconciler.model.errors import DaemonError, NotFoundError, ReconcilerError
 from reconciler.model.ids import instant, moment
@@ -150,7 +150,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _asked(root: Path, asked: dict[str, Any]) -> Any:
     try:
-        return client.ask(root, "run", asked)
+        return client.ask(root, "run", hidden.referring(asked))
     except TypeError as error:
         raise TypeError(f"parameters and job_variables are JSON: {error}") from None
     except ReconcilerError as error:
