@@ -101,29 +101,19 @@ class Planner:
 
     def head(self) -> str:
         """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
-        return self._head(self._before)
+        return self._head(self._logged[0])
 
     def _knowing(self) -> Observer:
-        return self._observer(self._before, self._told)
+        return self._observer(*self._logged)
 
     @cached_property
-    def _before(self) -> Observed:
-        """What the log says; nothing where there is none."""
+    def _logged(self) -> tuple[Observed, Mapping[str, Json]]:
+        """What the log says, and what its daemon was told by flags; nothing where there is no log."""
         try:
             with _log.reading(self._place) as log:
-                return _log.observed(log)
+                return _log.observed(log), json.loads(log.cache_get(CACHE, "") or b"{}")
         except NotFoundError:
-            return Observed()
-
-    @cached_property
-    def _told(self) -> Mapping[str, Json]:
-        """What the daemon was told by flags."""
-        try:
-            with _log.reading(self._place) as log:
-                found: Mapping[str, Json] = json.loads(log.cache_items(CACHE).get("", b"{}"))
-                return found
-        except NotFoundError:
-            return {}
+            return Observed(), {}
 
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)

@@ -33,6 +33,7 @@ class _Lines(logging.Formatter):
 @click.option("--limit", metavar="N", help="Runs at once on this host (default: 8 a processor).")
 @click.option("--preview", multiple=True, metavar="PATTERN", help="Deploy these branches too, such as 'feature/*'.")
 @click.option("--preview-ttl", metavar="TIME", help="How long after its branch last moved a preview stays (7d).")
+@click.option("--notes", is_flag=True, default=None, help="Write run results to git notes (refs/notes/reconciler).")
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> None:

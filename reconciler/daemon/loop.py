@@ -105,6 +105,8 @@ class Loop:
         self.previews = Previews()
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
+        self.durable: Callable[[list[Event]], None] = lambda _events: None
+        """Told of events once they are durable and carried out; it returns at once."""
 
     def run(self) -> None:
         """Turn until told to stop."""
@@ -192,6 +194,7 @@ class Loop:
     def _carry_out(self, events: list[Event]) -> None:
         self._acted = self.ledger.observed.seq
         self.acts.carry_out(events, self.ledger.observed)
+        self.durable(events)
 
     def _catch_up(self) -> None:
         """Carry out what became durable though its append was said to have failed. Raises StoreError."""

@@ -70,6 +70,8 @@ class Daemon:
     crumbs: Crumbs
     poisoned: list[Run]
     """Runs that were given up at this start: they killed the daemons before."""
+    notes: "shell.notes.Notes | None" = None
+    """Where the operator asked for results as git notes."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
@@ -81,6 +83,8 @@ class Daemon:
         self.looker.start()
         self.watch.start()
         self.retention.start()
+        if self.notes:
+            self.notes.start()
 
     def run(self) -> None:
         """Turn until `stop`; runs that live go on."""
@@ -89,6 +93,8 @@ class Daemon:
         finally:
             self.watch.stop()
             self.retention.stop()
+            if self.notes:
+                self.notes.stop()
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
@@ -158,15 +164,10 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
-        looker = Looker(
-            tracked,
-            lambda: shell.observe.Observer(
-                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
-            ),
-            inbox.put,
-            Kept(state.log, settings.specs, env),
-            ledger.observed.revision,
+        observer = lambda: shell.observe.Observer(  # noqa: E731 - a thing to hand over
+            settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
         )
+        looker = Looker(tracked, observer, inbox.put, Kept(state.log, settings.specs, env), ledger.observed.revision)
         looker.branches.patterns = settings.preview
         also = looker.branches.asked_for if settings.preview else None
         watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
@@ -174,11 +175,12 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
     supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
-    loop.settled = looker.applied
     loop.previews = Previews(preview.Policy(settings.preview, settings.preview_ttl), looker.read)
-    loop.takers = serving.takers
-    loop.crumbs = crumbs
     loop.grace = timedelta(seconds=settings.cancel_grace)
+    loop.settled, loop.takers, loop.crumbs = looker.applied, serving.takers, crumbs
+    notes = shell.notes.Notes(state.log, state.root / "notes", opened, now) if settings.notes else None
+    if notes:
+        loop.durable = notes.tell
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
 
     return Daemon(
@@ -194,6 +196,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         branch,
         crumbs,
         poisoned,
+        notes,
     )
 
 

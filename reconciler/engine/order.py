@@ -47,10 +47,10 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
-    timed: bool = True
-    """Whether the flow's time is limited: not while a person looks into it."""
     secrets: dict[str, Any] | None = None
     """Where secrets are looked for; None where the order refers to none."""
+    timed: bool = True
+    """Whether the flow's time is limited: not while a person looks into it."""
     templated: bool = True
     """Whether the text of the order holds anything like a placeholder."""
 
