@@ -42,9 +42,11 @@ def of_run(place: Place, log: Log, name: str, revision: str | None, options: tup
         )
     spec, parameters, variables = (_kept(log, old, what) for what in ("spec", "parameters", "variables"))
     commit = commit_for(place, spec, revision) if revision else old.source_commit
-    base = job_variables.defaults(_log.observed(log).pools.get(old.pool) or {})
+    observed = _log.observed(log)
+    base = job_variables.defaults(observed.pools.get(old.pool) or {})
     run = _fresh(replace(old, source_commit=commit), old.id)
-    return Made(run, Launch(spec, _laid_over(spec, parameters, options), DEFAULT_POOL, base, variables))
+    values, preview = _laid_over(spec, parameters, options), bool(old.preview)
+    return Made(run, Launch(spec, values, DEFAULT_POOL, base, variables, preview, observed.revision))
 
 
 def _kept(log: Log, run: Run, what: str) -> Mapping[str, Json]:
@@ -68,10 +70,14 @@ def of_deployment(desired: Desired, name: str, options: tuple[str, ...], now: da
     return made(desired, declared, parameters, now)
 
 
-def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datetime) -> Made:
-    """A deployment as the files of a work tree say, which are at no commit. Raises as `of_deployment`."""
+def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datetime, *, head: str) -> Made:
+    """A deployment as the files of a work tree say, which are at no commit; secrets are those of `head`.
+
+    Raises as `of_deployment`.
+    """
     found = of_deployment(desired, name, options, now, where="in the work tree")
-    return replace(found, run=replace(found.run, source_commit=None, spec_commit=None, version="work tree"))
+    run = replace(found.run, source_commit=None, spec_commit=None, version="work tree")
+    return Made(run, replace(found.launch, revision=head))
 
 
 def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], due: datetime) -> Made:
@@ -98,7 +104,9 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
         queue="default", retries=0, seq=0, attempt=1,
     )  # fmt: skip
-    return Made(_fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base))
+    return Made(
+        _fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision)
+    )
 
 
 def _fresh(run: Run, salt: str) -> Run:

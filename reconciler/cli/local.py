@@ -45,7 +45,7 @@ def command(
     settings = settings_of(place, {})
     planner = Planner(place, settings)
     if work_tree:
-        made = _unrecorded.as_it_lies(planner.lying(), what, options, _clock.now())
+        made = _unrecorded.as_it_lies(planner.lying(), what, options, _clock.now(), head=planner.head())
     else:
         made = _made(place, planner, what, revision, options)
     scratch = Scratch(place.state, settings, planner.repo)

@@ -117,7 +117,7 @@ class Scratch:
         folder = self.folder(run)
         with _told():
             self._orders.write(folder, {**order, "timed": False})
-        return _end(run, folder, _foreground.run(folder, order["env"]))
+        return _end(run, folder, _foreground.run(folder))
 
     def background(self, run: Run, order: Mapping[str, Json], limit: float | None) -> End:
         """Run it as a pool does, its output in a file; past `limit` seconds it is ended and TimedOut."""

@@ -52,6 +52,12 @@ def reaches_out():
         return str(error)
 
 @flow
+def hides(token: str):
+    breakpoint()
+    os.system("echo again $GIVEN")
+    return [len(token), token]
+
+@flow
 def waits(mark: str):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", mark], start_new_session=True)
     Path(mark).touch()
@@ -60,8 +66,10 @@ def waits(mark: str):
 
 
 def deployments(**parameters) -> list[dict]:
-    names = "steady fails flaky reaches_out waits".split()
+    names = "steady fails flaky reaches_out waits hides".split()
     made = [{"name": "a", "entrypoint": f"flows.py:{name}"} for name in names]
+    env = {"env": {"GIVEN": "{{ secret.TOKEN }}"}}
+    made[-1] |= {"parameters": {"token": "{{ secret.TOKEN }}"}, "work_pool": {"name": "process", "job_variables": env}}
     made[0]["schedules"] = [{"cron": "0 0 * * *", "slug": "daily"}]
     return made
 
@@ -173,6 +181,11 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     failed = local("fails/a")
     assert (failed.returncode, "ValueError: no 1 in" in failed.stdout) == (1, True)
     assert 'work/flows.py", line' in failed.stdout
+    secret = {"RECONCILER_SECRET_TOKEN": "canary-0123456789"}
+    hidden = command(path, "local", "hides/a", input="p token\nc\n", env=scratch | secret)
+    assert (hidden.returncode, "again " in hidden.stdout, "(Pdb) " in hidden.stdout) == (0, True, True)
+    assert "result: [17, " in hidden.stderr
+    assert "canary" not in hidden.stdout + hidden.stderr
     told = local("reaches-out/a")
     assert (told.returncode, "it reaches no daemon" in told.stderr) == (0, True)
     assert not state_root(repo).exists()

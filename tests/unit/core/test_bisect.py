@@ -14,7 +14,7 @@ def lines(draw):
     return count, first_bad, draw(st.sets(st.integers(1, max(1, count - 2)), max_size=20))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(lines())
 def test_the_first_bad_one_is_found_on_any_line_in_few_steps(line):
     count, first_bad, untold = line
@@ -36,7 +36,7 @@ def test_the_first_bad_one_is_found_on_any_line_in_few_steps(line):
     assert len(asked) <= remaining(count - 2) + skips
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=60), st.sets(st.sampled_from("abcdef")))
 def test_no_content_is_tried_twice_even_where_history_goes_back_and_forth(keys, bad):
     tried = []

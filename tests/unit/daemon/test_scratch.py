@@ -47,7 +47,6 @@ def run_of(commit: str, **parameters):
     ("then", "state", "said"),
     [
         ("", State.COMPLETED, "the flow returned"),
-        ("raise KeyError(1)", State.FAILED, "KeyError: 1"),
         ("os._exit(3)", State.CRASHED, "exit code 3 without a final report"),
         ("os.kill(os.getpid(), 9)", State.CRASHED, "killed by signal 9 without a final report"),
         ("time.sleep(600)", State.TIMED_OUT, "it ran longer than 0.3 s"),
