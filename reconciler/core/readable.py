@@ -38,14 +38,17 @@ def said(fields: Iterable[FieldDiff]) -> Iterator[Said]:
 
 def value(given: Json, limit: int = SHOWN) -> str:
     """A JSON value in at most `limit` characters."""
-    text = json.dumps(given, ensure_ascii=False)
+    return _cut(json.dumps(given, ensure_ascii=False), limit)
+
+
+def _cut(text: str, limit: int = SHOWN) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _move(before: Json, after: Json) -> str:
     if isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) >= SHOWN:
-        same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
-        start = max(0, min(same, max(len(before), len(after)) - SHOWN // 2) - SHOWN // 4)
+        both = enumerate(zip(before, after, strict=False))
+        start = max(0, next((i for i, (a, b) in both if a != b), min(len(before), len(after))) - SHOWN // 4)
         lead = "… " if start else ""  # long texts are shown from where they begin to differ
         return f"{lead}{value(before[start:])} → {lead}{value(after[start:])}"
     return f"{value(before)} → {value(after)}"
@@ -102,9 +105,11 @@ def _changed(old: Json, new: Json, needed: tuple[bool, bool]) -> Iterator[str]:
         k: v for k, v in after.items() if k not in _TELLING
     }:
         yield f"{value(_bare(before))} → {value(_bare(after))}"
-    if ("default" in before) != ("default" in after) or before.get("default") != after.get("default"):
-        sides = [value(side["default"]) if "default" in side else "none" for side in (before, after)]
-        yield f"default {sides[0]} → {sides[1]}"
+    sides = [
+        json.dumps(side["default"], ensure_ascii=False) if "default" in side else "none" for side in (before, after)
+    ]
+    if sides[0] != sides[1]:  # as text, for which 1 and true are not the same
+        yield f"default {_cut(sides[0])} → {_cut(sides[1])}"
     if needed[0] != needed[1]:
         yield "required now" if needed[1] else "not required any more"
     if before.get("description") != after.get("description"):
