@@ -60,7 +60,7 @@ def _fields(diff: Iterable[FieldDiff]) -> None:
 
 
 def _moved(move: Move) -> None:
-    versions = f"{move.before} → {move.after}"
+    versions = plain(f"{move.before} → {move.after}")
     if move.whole or len(move.deployments) > 1:
         say(f"{word('moved')} version {versions}{', the whole repository' * move.whole}")
         _listed("moves", move.deployments)
@@ -87,7 +87,7 @@ def _told(review: Review) -> None:
     if old := known(review):
         say(old)
     for hint in review.hints:
-        say(f"{word('note')} {hint}")
+        say(f"{word('note')} {plain(hint)}")
 
 
 def _listed(what: str, names: Iterable[str]) -> None:
