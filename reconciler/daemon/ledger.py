@@ -30,6 +30,7 @@ class Ledger:
         self._payloads: dict[str, Payload] = {}
         self._touched = Touched()
         self._at: datetime | None = None
+        self._purging: frozenset[str] = frozenset()
         self._lost = False
 
     def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> set[str]:
@@ -48,6 +49,14 @@ class Ledger:
             self._payloads.setdefault(payload.digest, payload)
         return self._touched.deployments
 
+    def purge(self, digests: Iterable[str]) -> None:
+        """Have payloads deleted by the append of what is staged; from now on they are not there."""
+        self._purging |= frozenset(digests)
+
+    def payload(self, name: str) -> bytes | None:
+        """The bytes of a digest; None when never stored or purged. Raises StoreError."""
+        return None if name in self._purging else self.store.payload(name)
+
     def flush(self) -> list[Event]:
         """Append what was staged. Raises StoreError; then memory is what the store says, and nothing was appended."""
         if not self._facts or self._at is None:
@@ -59,7 +68,7 @@ class Ledger:
                 at=self._at,
                 revision=self.observed.revision,
                 expect=expect,
-                rows=projected(self.observed, self._touched),
+                rows=replace(projected(self.observed, self._touched), purged=sorted(self._purging)),
                 payloads=list(self._payloads.values()),
             )
         except Exception:
@@ -87,6 +96,7 @@ class Ledger:
 
     def _clear(self) -> None:
         self._facts, self._payloads, self._touched, self._at = [], {}, Touched(), None
+        self._purging = frozenset()
 
 
 def load(store: Store) -> Observed:

@@ -71,7 +71,7 @@ class Loop:
         inbox: "queue.SimpleQueue[Message]",
     ) -> None:
         self.ledger = ledger
-        self.payloads = Payloads(ledger.store)
+        self.payloads = Payloads(ledger)
         self.inbox = inbox
         self.acts = Acts(supervisor, self.payloads, inbox.put)
         self._clock = clock

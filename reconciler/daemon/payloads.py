@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from reconciler.core.arguments import merge
 from reconciler.core.report import Report
+from reconciler.daemon.ledger import Ledger
 from reconciler.model.ids import canonical, digest
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.model.state import Deployment
-from reconciler.stores import Kind, Payload, Store
+from reconciler.stores import Kind, Payload
 
 ENDS: tuple[Kind, ...] = ("result", "error")
 """Kinds that nothing decides by: they are stored, and never read here."""
@@ -42,10 +43,10 @@ LARGEST = 64 * 1024
 
 
 class Payloads:
-    """A cache over the store's payloads, and the new ones of this turn."""
+    """A cache over the ledger's payloads, and the new ones of this turn."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._kept: dict[str, Json] = {}
         self._new: dict[str, Payload] = {}
         self._handed: dict[str, Payload] = {}
@@ -57,7 +58,7 @@ class Payloads:
             self._kept[name] = self._kept.pop(name)
             return self._kept[name]
         handed = self._new.get(name) or self._handed.get(name)
-        body = handed.content if handed else self._store.payload(name) if name else None
+        body = handed.content if handed else self._ledger.payload(name) if name else None
         if body is None:
             return {}  # and not remembered: `keep` would think that the store has it
         value = json.loads(body)
@@ -67,7 +68,7 @@ class Payloads:
     def has(self, name: str) -> bool:
         """Whether the value of a digest is there; of the empty name it always is."""
         here = name in self._kept or name in self._new or name in self._handed
-        return not name or here or self._store.payload(name) is not None
+        return not name or here or self._ledger.payload(name) is not None
 
     def spec(self, name: str) -> Mapping[str, Json]:
         """The effective spec of a digest."""

@@ -218,7 +218,9 @@ class Retention:
 
 
 def purge(ledger: Ledger, stored: Iterable[Stored], kept: Container[str] = ()) -> tuple[tuple[int, int], list[Fact]]:
-    """Delete payloads that nothing needs at this moment: ((how many, bytes), the fact that tells it). On the loop.
+    """Let payloads go that nothing needs at this moment: ((how many, bytes), the fact that tells it). On the loop.
+
+    They are deleted in the transaction of that fact.
 
     `kept` are those that the loop holds in memory and would believe to be in the store.
     """
@@ -227,7 +229,7 @@ def purge(ledger: Ledger, stored: Iterable[Stored], kept: Container[str] = ()) -
     gone = [each for each in stored if each.digest not in needed and each.digest not in kept]
     if not gone:
         return (0, 0), []
-    ledger.store.purge([each.digest for each in gone])
+    ledger.purge(each.digest for each in gone)
     size = sum(each.size for each in gone)
     return (len(gone), size), [PayloadsPurged(count=len(gone), bytes=size, reason="older than the operator keeps them")]
 

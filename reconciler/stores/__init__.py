@@ -31,6 +31,8 @@ class Rows:
     started_at, finished_at (instants as text or None), tags (list), trigger, cause. `schedule`, where it is given and
     not empty, names the schedule whose slot `due` is."""
     meta: Mapping[str, Json] = field(default_factory=dict)
+    purged: Sequence[str] = ()
+    """Digests of payloads to delete, before those brought along are stored; the chain stays valid."""
 
 
 NO_ROWS = Rows()
@@ -224,10 +226,6 @@ class Store(Log):
         Raises StaleHeadError when the last seq is not `expect`, StoreError when the log cannot be written (the store
         stays usable), InvalidRequestError for text that is no text, ValueError for data that is not JSON.
         """
-
-    @abstractmethod
-    def purge(self, digests: Iterable[str]) -> int:
-        """Delete payloads and say how many there were; the chain stays valid."""
 
     @abstractmethod
     def cache_put(self, kind: str, items: Mapping[str, bytes]) -> None:

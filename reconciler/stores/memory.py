@@ -62,7 +62,7 @@ class MemoryStore(Store):
         meta = {key: canonical(value) for key, value in rows.meta.items()}
         brought = {p.digest: (p, last) for p in payloads}
         self._entries += entries
-        self._payloads |= brought
+        self._payloads = {name: kept for name, kept in self._payloads.items() if name not in rows.purged} | brought
         self._runs |= runs
         self._meta |= meta
         kept = self._deployments | deployments
@@ -140,9 +140,6 @@ class MemoryStore(Store):
     def payloads(self) -> Iterator[Stored]:
         found = [Stored(p.digest, p.kind, len(p.content), seq) for p, seq in self._payloads.values()]
         return iter(sorted(found, key=lambda stored: stored.seq))
-
-    def purge(self, digests: Iterable[str]) -> int:
-        return sum(self._payloads.pop(digest, None) is not None for digest in digests)
 
     def cache_get(self, kind: str, key: str) -> bytes | None:
         return self._cache.get((kind, key))

@@ -111,6 +111,8 @@ class SqliteStore(SqlLog, Store):
             events = _chain.events(entries, at)
             last = head[0] + len(entries)
             self._insert(entries, expect)
+            if rows.purged:
+                self._db.executemany("DELETE FROM payloads WHERE digest = ?", [(name,) for name in rows.purged])
             if payloads := list(payloads):
                 self._db.executemany(PAYLOAD, [(p.digest, p.kind, last, p.content) for p in payloads])
             if rows is not NO_ROWS:
@@ -135,10 +137,6 @@ class SqliteStore(SqlLog, Store):
             _marks.write(self._db, rows.runs.values())
         if rows.meta:
             self._db.executemany(META, [(key, canonical(value)) for key, value in rows.meta.items()])
-
-    def purge(self, digests: Iterable[str]) -> int:
-        with self._transaction():
-            return self._db.executemany("DELETE FROM payloads WHERE digest = ?", [(d,) for d in digests]).rowcount
 
     def cache_put(self, kind: str, items: Mapping[str, bytes]) -> None:
         with self._unsynced(), self._transaction():

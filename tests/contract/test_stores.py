@@ -151,8 +151,9 @@ def test_payloads_lie_beside_the_chain(store):
         (two.digest, "result", 2, 1),
         (one.digest, "spec", 2, 2),
     ]
-    assert store.purge([one.digest, "f" * 64]) == 1
-    assert store.payload(one.digest) is None
+    gone = Rows(purged=[one.digest, two.digest, "f" * 64])
+    store.append([LOST], at=NOW, revision=None, expect=2, rows=gone, payloads=[two])
+    assert (store.payload(one.digest), store.payload(two.digest)) == (None, b"\x00\xff")
     assert store.verify(fold).problems == ()
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.core.report import Report
+from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import KEPT, LARGEST, Payloads
 from reconciler.stores.memory import MemoryStore
 
@@ -14,7 +15,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize("size", [10, 2 * LARGEST], ids=["small", "large"])
 def test_a_value_is_there_at_once_and_once_it_is_stored(size):
     store = MemoryStore()
-    payloads = Payloads(store)
+    payloads = Payloads(Ledger(store))
     value = {"x": "y" * size}
     name = payloads.keep("parameters", value)
     assert payloads.has(name)
@@ -29,7 +30,7 @@ def test_a_value_is_there_at_once_and_once_it_is_stored(size):
 
 
 def test_neither_results_nor_what_is_large_stays_in_memory():
-    payloads = Payloads(MemoryStore())
+    payloads = Payloads(Ledger(MemoryStore()))
     for number in range(KEPT * 2):
         payloads.keep("parameters", {"n": number})
     for number in range(10):

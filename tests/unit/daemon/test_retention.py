@@ -157,7 +157,10 @@ def test_what_the_loop_holds_in_memory_is_not_purged_behind_its_back(place):
     name = place.keep("parameters", {"n": 1}, NOW - 8 * DAY)
     stored = list(place.ledger.store.payloads())
     assert retention.purge(place.ledger, stored, {name}) == ((0, 0), [])
-    assert retention.purge(place.ledger, stored)[0][0] == 1
+    (count, _), facts = retention.purge(place.ledger, stored)
+    assert (count, place.ledger.payload(name), place.ledger.store.payload(name)) == (1, None, b'{"n":1}')
+    place.tell(NOW, *facts)
+    assert place.ledger.store.payload(name) is None  # with the fact that tells it, not before
 
 
 def test_an_environment_goes_unless_a_run_uses_it(place):
