@@ -74,8 +74,8 @@ def _head(review: Review) -> Iterator[str]:
     yield f"{base} → `{plan.revision[:8]}`" + (f", {code(review.scope)}" if review.scope else "")
     yield ""
     if plan.refused:
-        confirm = code(plan.refused.confirm)
-        yield f"**Refused**: {code(plan.refused.reason)}. Nothing is applied until a person runs {confirm}."
+        confirm, merged = code(plan.refused.confirm), "" if review.logged else ", with the commit that the merge makes"
+        yield f"**Refused**: {code(plan.refused.reason)}. Nothing is applied until a person runs {confirm}{merged}."
         yield ""
     yield from _capped([_problem(review, p) for p in plan.problems], "problem")
     if old := known(review):

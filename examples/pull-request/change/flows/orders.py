@@ -1,7 +1,7 @@
 from reconciler import flow
 
 
-@flow(log_prints=True)
+@flow
 def orders(shop: str, limit: int = 5, urgent: bool = False) -> int:
     """Order what is missing."""
     print(f"{limit} {'urgent ' * urgent}orders for {shop}")

@@ -1,7 +1,7 @@
 from reconciler import flow
 
 
-@flow(log_prints=True)
+@flow
 def orders(shop: str, limit: int = 3) -> int:
     """Order what is missing."""
     print(f"{limit} orders for {shop}")
