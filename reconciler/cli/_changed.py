@@ -47,6 +47,8 @@ class _Sides:
 
 def places(made: Made, repo: Repository) -> dict[str, tuple[str, int]]:
     """By deployment that is created, changed or pruned: a file and a line (1-based) of it."""
+    if not made.plan.changes:
+        return {}
     sides = _Sides(made, repo)
     starts = [_starts((d.file, d.line) for d in side.deployments.values()) for side in (made.before, made.desired)]
     found = {}

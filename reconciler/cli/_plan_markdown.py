@@ -134,7 +134,8 @@ def _sections(review: Review) -> Iterator[_Section]:
     yield _Section("Field by field", tuple(_fields(change) for change in changes if change.diff))
     yield _Section("All changes", tuple(_change(review, c) + "\n" for c in plan.changes[MOST:]))
     yield _Section("Versions that move, and by which commits", tuple(_commits(move) for move in review.moves))
-    yield _Section("Next slots, before and after", tuple(_slots(times) for times in review.times))
+    more = (f"… and those of {review.untimed} more\n",) if review.untimed else ()
+    yield _Section("Next slots, before and after", (*map(_slots, review.times), *more))
     yield _Section("Runs in flight", tuple(_run(run) for run in review.live or ()))
     yield _Section("Notes", tuple(_note(note) for note in plan.notes if note not in review.known))
 

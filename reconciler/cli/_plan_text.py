@@ -28,6 +28,8 @@ def show(review: Review) -> None:
     times = {each.deployment: each for each in review.times}
     for change in plan.changes:
         _change(change, times.get(change.deployment))
+    if review.untimed:
+        say(f"    … and the next slots of {review.untimed} more")
     for move in review.moves:
         _moved(move)
     _listed("held back, as their spec or code is broken", plan.moved.held)

@@ -1,11 +1,12 @@
 """A plan with what a reviewer asks next, gathered from git and the log into one value. Called by `plan`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from reconciler.cli import _changed, _upcoming
 from reconciler.cli._planning import FETCH, Made
+from reconciler.cli._upcoming import Rules
 from reconciler.core import pinned
 from reconciler.core.plan import commit_of
 from reconciler.core.version import paths as scope_paths
@@ -14,32 +15,35 @@ from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.events import RunMoved
 from reconciler.model.plan import Problem, Source, SourceKind
-from reconciler.model.review import Live, Move, Review, Times, Told
-from reconciler.model.state import QUEUED, UNKNOWN
+from reconciler.model.review import Live, Move, Review, Told
+from reconciler.model.state import QUEUED, UNKNOWN, Deployment
 
 MOST = 10
 """Commits told of one move."""
 LOOKED = 1000
 """Commits looked through for those that touch a scope."""
+TIMED = 50
+"""Deployments whose slots are looked up; a schedule of every minute takes its time."""
 WALKS = 100
 """Moves whose commits are looked for; further ones name only the commit they move to."""
 
 
 def review(made: Made, repo: Repository, now: datetime, scope: str) -> Review:
     """Everything that the plan is shown with."""
-    before = made.before
+    before, slots_change = made.before, _slots_change(made)
     return Review(
         plan=made.plan,
         scope=scope,
         logged=made.logged and made.plan.base is not None,
-        versions={c.deployment: before.deployments[c.deployment].version(before.whole_commit)
+        versions={c.deployment: _said(before.deployments[c.deployment]).version(before.whole_commit)
                   for c in made.plan.changes if c.deployment in before.deployments},
         moves=tuple(_moves(made, repo)),
-        times=tuple(_times(made, now)),
+        times=tuple(_upcoming.times(*each, now) for each in slots_change[:TIMED]),
+        untimed=max(0, len(slots_change) - TIMED),
         live=_live(made, now),
         known=_known(made),
         places=_changed.places(made, repo),
-        hints=(f"some versions read {UNKNOWN}, as this clone's history is cut: {FETCH}",) if _cut(made) else (),
+        hints=tuple(_hints(made)),
     )  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def _moves(made: Made, repo: Repository) -> Iterator[Move]:
     """Deployments that move together, together; those with the whole repository first."""
     groups: dict[tuple[str | None, str | None, Source], list[str]] = {}
     for name in _movers(made):
-        known, declared = made.before.deployments[name], made.desired.deployments[name]
+        known, declared = _said(made.before.deployments[name]), made.desired.deployments[name]
         first, second = known.source_commit(made.before.whole_commit), commit_of(made.desired, declared)
         if first != second:
             source = replace(declared.source, commit=second, note=None)
@@ -88,6 +92,21 @@ def _told(repo: Repository, name: str) -> Told:
     return Told(name, found.committed_at, found.author, found.subject)
 
 
+def _said(known: Deployment) -> Deployment:
+    """What git said last: what is held in quarantine is something else, and plans do not compare with it."""
+    return known.quarantine.wanted if known.quarantine else known
+
+
+def _hints(made: Made) -> Iterator[str]:
+    if _cut(made):
+        yield f"some versions read {UNKNOWN}, as this clone's history is cut: {FETCH}"
+    serving = made.serving.deployments if made.serving else {}
+    touched = {c.deployment for c in made.plan.changes} | set(made.plan.moved.deployments)
+    for name in sorted(touched & serving.keys()):
+        if held := serving[name].quarantine:
+            yield f"{name} is held at version {held.version}: what git says waits until `reconciler release {name}`"
+
+
 def _short(commit: str | None) -> str:
     return commit[:8] if commit else UNKNOWN
 
@@ -103,18 +122,21 @@ def _cut(made: Made) -> bool:
 # --- slots ---------------------------------------------------------------------------------------------------------
 
 
-def _times(made: Made, now: datetime) -> Iterator[Times]:
-    """Of every deployment whose slots change."""
+def _slots_change(made: Made) -> list[tuple[str, Rules, Rules]]:
+    """Every deployment whose slots change, with its active schedules before and after."""
+    found = []
     for change in made.plan.changes:
-        known = made.before.deployments.get(change.deployment)
-        old = [s.rule for s in known.schedules] if known and not known.paused else []
+        before = made.before.deployments.get(change.deployment)
+        known = _said(before) if before else None
+        old = _active([s.rule for s in known.schedules]) if known and not known.paused else []
         spec = made.desired.specs[change.declared.digest] if change.declared else {}
-        new = list(spec.get("schedules") or ()) if not spec.get("paused") else []
-        if _active(old) != _active(new):
-            yield _upcoming.times(change.deployment, _active(old), _active(new), now)
+        new = _active(spec.get("schedules") or ()) if not spec.get("paused") else []
+        if old != new:
+            found.append((change.deployment, old, new))
+    return found
 
 
-def _active(rules: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+def _active(rules: Rules) -> Rules:
     return [rule for rule in rules if rule.get("active", True)]
 
 

@@ -49,6 +49,7 @@ def _slots(schedule: Schedule, now: datetime) -> Iterator[Slot]:
 
 def _daily(schedules: Sequence[Schedule], now: datetime) -> int | None:
     """How many slots every one of the next days has; None where they differ, or are too many."""
-    days = [now + timedelta(days=number) for number in range(DAYS + 1)]
-    counts = {sum(schedule.count(first, last, MANY).n for schedule in schedules) for first, last in pairwise(days)}
-    return counts.pop() if len(counts) == 1 and max(counts) < MANY else None
+    days = pairwise(now + timedelta(days=number) for number in range(DAYS + 1))
+    counts = (sum(schedule.count(first, last, MANY).n for schedule in schedules) for first, last in days)
+    first = next(counts)
+    return first if first < MANY and all(count == first for count in counts) else None

@@ -47,9 +47,10 @@ def command(
      pools: [{action, pool, reason, diff: [the same keys]}],
      problems: [{file, line, column, key, message}], notes: [the same keys], known: [those that BASE had already],
      versions: [{deployments, from, to, commits: [{commit, at, author, subject}], more}],
-     slots: [{deployment, from: [{due, local}], to: [the same], daily}],
+     slots: [{deployment, from: [{due, local}], to: [the same], daily}], slots_more,
      in_flight: null | [{run, deployment, state, fate}], hints: [text]}
-    daily: more runs a day (fewer: negative); in_flight: null without a log
+    daily: more runs a day (fewer: negative); slots_more: how many further ones have other slots;
+     in_flight: null without a log
     """
     place = Place.of(obj)
     settings = settings_of(place, {"specs": specs})

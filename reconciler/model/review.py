@@ -101,6 +101,8 @@ class Review:
     """The version of each changed deployment before: `Change.version` is the one after."""
     moves: tuple[Move, ...] = ()
     times: tuple[Times, ...] = ()
+    untimed: int = 0
+    """How many further deployments have other slots."""
     live: tuple[Live, ...] | None = None
     """None where no log was there to ask."""
     known: frozenset[Problem] = frozenset()
@@ -117,6 +119,7 @@ class Review:
             "known": [problem.json() for problem in sorted(self.known)],
             "versions": [move.json() for move in self.moves],
             "slots": [times.json() for times in self.times],
+            "slots_more": self.untimed,
             "in_flight": None if self.live is None else [live.json() for live in self.live],
             "hints": list(self.hints),
         }

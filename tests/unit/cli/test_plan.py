@@ -32,7 +32,7 @@ def first(verbs, spec):
 def test_without_a_log_all_is_a_create(verbs, first):
     plan = verbs.json("plan")
     keys = ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
-    assert list(plan) == [*keys, "known", "versions", "slots", "in_flight", "hints"]
+    assert list(plan) == [*keys, "known", "versions", "slots", "slots_more", "in_flight", "hints"]
     assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
     (change,) = plan["changes"]
     assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]

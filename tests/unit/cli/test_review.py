@@ -11,7 +11,7 @@ from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._review import review
 from reconciler.core import pinned
-from reconciler.model.state import State
+from reconciler.model.state import Quarantine, State
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
 CODE = "def f(limit: int = 3):\n    pass\n"
@@ -76,6 +76,25 @@ def test_the_next_slots_before_and_after(repo, before, after, slots, daily):
         if wanted is not ...:
             assert [slot.local for slot in found][:1] == wanted
             assert len(found) in (0, 3)
+
+
+def test_the_slots_of_many_are_counted(repo, monkeypatch):
+    monkeypatch.setattr("reconciler.cli._review.TIMED", 1)
+    repo.commit({f"specs/{n}.yaml": SPEC.format(n) + CRON.format("* * * * *") for n in "xyz"})
+    found = reviewed(repo)
+    assert (len(found.times), found.untimed, found.times[0].daily) == (1, 2, None)
+
+
+def test_what_is_held_in_quarantine_is_told(repo):
+    repo.commit({"README": "x"})
+    place = Place.of({"repo": str(repo.path), "state_dir": None})
+    planner = Planner(place, settings_of(place, {}))
+    with planner.repo:
+        made = planner.between(*planner.ends("HEAD~1..HEAD"), NOW)
+        held = Quarantine("v1", "it is wrong", "Ada", NOW, a_deployment("f/a"))
+        serving = observed_of(a_deployment("f/a", quarantine=held), a_deployment("f/z", quarantine=held))
+        found = review(replace(made, serving=serving), planner.repo, NOW, "")
+    assert found.hints == ("f/a is held at version v1: what git says waits until `reconciler release f/a`",)
 
 
 def test_slots_that_stay_are_not_told(repo):
