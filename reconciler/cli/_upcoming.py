@@ -13,7 +13,7 @@ Rules = Sequence[Mapping[str, Json]]
 COUNT = 3
 DAYS = 7
 """Days looked at for how many runs a day there are."""
-MANY = 100_000
+MANY = 300
 """More slots a day than this are not counted."""
 
 
