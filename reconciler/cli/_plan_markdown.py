@@ -131,7 +131,9 @@ def _sections(review: Review) -> Iterator[_Section]:
     plan = review.plan
     yield _Section("Problems", tuple(_problem(review, p) + "\n" for p in plan.problems[MOST:]))
     changes: list[Change | PoolChange] = [*plan.changes, *plan.pools]
-    yield _Section("Field by field", tuple(_fields(change) for change in changes if change.diff))
+    changed = [_fields(_called(change), list(readable.said(change.diff))) for change in changes if change.diff]
+    created = [_fields(name, list(given)) for name, given in review.created.items()]
+    yield _Section("Field by field", (*changed, *created))
     yield _Section("All changes", tuple(_change(review, c) + "\n" for c in plan.changes[MOST:]))
     yield _Section("Versions that move, and by which commits", tuple(_commits(move) for move in review.moves))
     more = (f"… and those of {review.untimed} more\n",) if review.untimed else ()
@@ -154,9 +156,11 @@ def _fitted(section: _Section, room: int) -> tuple[str, int]:
     return text, len(section.items) - len(taken)
 
 
-def _fields(change: Change | PoolChange) -> str:
-    name = change.deployment if isinstance(change, Change) else f"work pool {change.pool}"
-    found = list(readable.said(change.diff))
+def _called(change: Change | PoolChange) -> str:
+    return change.deployment if isinstance(change, Change) else f"work pool {change.pool}"
+
+
+def _fields(name: str, found: list[readable.Said]) -> str:
     lines = [f"  - {code(what, 120)}: {code(how)}\n" for what, how in found[:_FIELDS]]
     more = f"  - … and {len(found) - _FIELDS} more\n" if len(found) > _FIELDS else ""
     return f"- {code(name)}\n{''.join(lines)}{more}"

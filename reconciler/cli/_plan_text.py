@@ -1,6 +1,7 @@
 """A plan as a person reads it: the summary first, then every change, and what to do. Called by `plan`."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 from reconciler.cli._plan_words import SIGNS, counts, daily, known
 from reconciler.cli._print import paint, plain, say, word
@@ -9,7 +10,7 @@ from reconciler.model.plan import Change, FieldDiff, Problem
 from reconciler.model.review import Move, Review, Slot, Times
 
 MOST = 10
-"""Names or runs listed of a long list."""
+"""Names, runs or new deployments told in full."""
 
 
 def show(review: Review) -> None:
@@ -26,8 +27,9 @@ def show(review: Review) -> None:
         say(f"{SIGNS[pool.action]} {word(str(pool.action))} work pool {plain(pool.pool)}: {plain(pool.reason)}")
         _fields(pool.diff)
     times = {each.deployment: each for each in review.times}
+    described = dict(islice(review.created.items(), MOST))
     for change in plan.changes:
-        _change(change, times.get(change.deployment))
+        _change(change, times.get(change.deployment), described.get(change.deployment, ()))
     if review.untimed:
         say(f"    … and the next slots of {review.untimed} more")
     for move in review.moves:
@@ -42,10 +44,12 @@ def located(kind: str, problem: Problem, more: str = "") -> None:
     say(f"{word(kind)} {plain(problem)}{more}")
 
 
-def _change(change: Change, times: Times | None) -> None:
+def _change(change: Change, times: Times | None, given: Iterable[tuple[str, str]]) -> None:
     sign, name = SIGNS[change.action], plain(change.deployment)
     version = f"  version {plain(change.version)}" if change.version else ""
     say(f"{sign} {word(str(change.action))} {name}{version}: {plain(change.reason)}")
+    for what, how in given:
+        say(f"    {plain(what)}: {plain(how)}")
     _fields(change.diff)
     if times:
         more = f" ({found})" if (found := daily(times)) else ""

@@ -7,14 +7,14 @@ from datetime import datetime
 from reconciler.cli import _changed, _upcoming
 from reconciler.cli._planning import FETCH, Made
 from reconciler.cli._upcoming import Rules
-from reconciler.core import pinned
+from reconciler.core import pinned, readable
 from reconciler.core.plan import commit_of
 from reconciler.core.version import paths as scope_paths
 from reconciler.git import history
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.events import RunMoved
-from reconciler.model.plan import Problem, Source, SourceKind
+from reconciler.model.plan import Action, Problem, Source, SourceKind
 from reconciler.model.review import Live, Move, Review, Told
 from reconciler.model.state import QUEUED, UNKNOWN, Deployment
 
@@ -37,6 +37,8 @@ def review(made: Made, repo: Repository, now: datetime, scope: str) -> Review:
         logged=made.logged and made.plan.base is not None,
         versions={c.deployment: _said(before.deployments[c.deployment]).version(before.whole_commit)
                   for c in made.plan.changes if c.deployment in before.deployments},
+        created={c.deployment: tuple(readable.given(made.desired.specs[c.declared.digest]))
+                 for c in made.plan.changes if c.declared and c.action is Action.CREATE},
         moves=tuple(_moves(made, repo)),
         times=tuple(_upcoming.times(*each, now) for each in slots_change[:TIMED]),
         untimed=max(0, len(slots_change) - TIMED),

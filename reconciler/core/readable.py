@@ -36,9 +36,26 @@ def said(fields: Iterable[FieldDiff]) -> Iterator[Said]:
             yield field.field, _move(field.before, field.after)
 
 
-def value(given: Json, limit: int = SHOWN) -> str:
+def given(spec: Mapping[str, Json]) -> Iterator[Said]:
+    """What a new deployment is, but for what is left at its default."""
+    yield "entrypoint", value(spec.get("entrypoint"))
+    for name, each in _mapping(spec.get("parameters")).items():
+        yield f"parameters.{name}", value(each)
+    for rule in _list(spec.get("schedules")):
+        slug = _mapping(rule).get("slug")
+        yield f"schedule {slug}" if slug else "schedule", _rule(_mapping(rule))
+    for key in ("paused", "concurrency_limit", "tags"):
+        if spec.get(key):
+            yield key, value(spec[key])
+    pool = _mapping(spec.get("work_pool"))
+    for key, default in (("name", "process"), ("work_queue_name", "default")):
+        if pool.get(key, default) != default:
+            yield f"work_pool.{key}", value(pool[key])
+
+
+def value(found: Json, limit: int = SHOWN) -> str:
     """A JSON value in at most `limit` characters."""
-    return _cut(json.dumps(given, ensure_ascii=False), limit)
+    return _cut(json.dumps(found, ensure_ascii=False), limit)
 
 
 def _cut(text: str, limit: int = SHOWN) -> str:

@@ -99,6 +99,8 @@ class Review:
     """Whether it was compared with what a log says is applied."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each changed deployment before: `Change.version` is the one after."""
+    created: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """What each new deployment is: names of fields, and their values as text."""
     moves: tuple[Move, ...] = ()
     times: tuple[Times, ...] = ()
     untimed: int = 0

@@ -67,7 +67,14 @@ class Any:
 
     def move(self):
         told = lambda: Told("c" * 40, NOW, self.text(), self.text())  # noqa: E731 - one of a list
-        return Move(self.some(self.text), self.text(), self.text(), self.rng.random() < 0.5, self.some(told, 10), 3)
+        return Move(
+            (self.text(), *self.some(self.text)),
+            self.text(),
+            self.text(),
+            self.rng.random() < 0.5,
+            self.some(told, 10),
+            3,
+        )
 
     def times(self):
         slot = lambda: Slot(NOW, self.text())  # noqa: E731 - one of a list
@@ -87,6 +94,7 @@ class Any:
             plan,
             self.text(),
             versions={c.deployment: self.text() for c in changes[:3]},
+            created={self.text(): self.some(lambda: (self.text(), self.text()), 3) for _ in changes[:3]},
             moves=self.some(self.move, 3),
             times=self.some(self.times, 3),
             live=self.rng.choice((None, self.some(self.live))),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.readable import said
+from reconciler.core.readable import given, said
 from reconciler.model.plan import FieldDiff
 
 
@@ -99,3 +99,18 @@ def test_the_parameter_schema_is_told_parameter_by_parameter(before, after, told
 )
 def test_other_fields_read_as_a_person_would_write_them(field, before, after, told):
     assert [f"{what}: {how}" for what, how in said([FieldDiff(field, before, after)])] == [told]
+
+
+def test_a_new_deployment_is_told_but_for_its_defaults():
+    pool = {"name": "process", "work_queue_name": "default", "job_variables": {}}
+    spec = {"entrypoint": "f.py:f", "parameters": {}, "schedules": [], "paused": False, "tags": [], "work_pool": pool}
+    assert list(given(spec)) == [("entrypoint", '"f.py:f"')]
+    rules = [{"id": "1", "cron": "0 9 * * *"}, {"id": "x", "slug": "x", "interval": 60}]
+    more = {"parameters": {"a": [1]}, "schedules": rules, "paused": True, "work_pool": pool | {"name": "van"}}
+    assert list(given(spec | more))[1:] == [
+        ("parameters.a", "[1]"),
+        ("schedule", 'cron "0 9 * * *"'),
+        ("schedule x", "interval 60"),
+        ("paused", "true"),
+        ("work_pool.name", '"van"'),
+    ]
