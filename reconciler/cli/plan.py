@@ -24,6 +24,8 @@ FORMATS = ("text", "json", "markdown", "github")
 @click.command("plan")
 @click.argument("revision", required=False, metavar="[REV | BASE..HEAD | BASE...HEAD]")
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: what the daemon reads, else specs).")
+@click.option("--env", metavar="NAME", help="Environment: its overlay (default: the daemon's, else none).")
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="For `{{ NAME }}`; once for each.")
 @click.option(
     "--format",
     "surface",
@@ -35,7 +37,7 @@ FORMATS = ("text", "json", "markdown", "github")
 @click.option("--markdown-file", metavar="FILE", help="Write the comment there as well: one computation for both.")
 @click.pass_obj
 def command(
-    obj: dict[str, Any], /, *, revision: str | None, specs: str | None, surface: str, markdown_file: str | None
+    obj: dict[str, Any], /, *, revision: str | None, surface: str, markdown_file: str | None, **flags: Any
 ) -> None:
     """Show what git would change: against the log, or HEAD against BASE; never uses the network.
 
@@ -53,7 +55,7 @@ def command(
      in_flight: null without a log
     """
     place = Place.of(obj)
-    settings = settings_of(place, {"specs": specs})
+    settings = settings_of(place, flags)
     planner = Planner(place, settings)
     now = _clock.now()
     with planner.repo, quickly(), progress("reading specs"):

@@ -5,7 +5,7 @@ into the projections written in the transaction of the events. Finished runs lea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler.core import lifecycle
@@ -13,7 +13,7 @@ from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import FINAL, Deployment, Hold, Observed, Run, Scheduled, State
+from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Preview, Run, Scheduled, State
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -43,6 +43,7 @@ def fold(observed: Observed, event: Event, touched: Touched) -> None:
 def _branch_tracked(observed: Observed, event: Event, touched: Touched) -> None:
     observed.branch = event.data["branch"]
     observed.remote = event.data.get("remote")
+    observed.env = event.data.get("env")
     touched.repository = True
 
 
@@ -68,7 +69,7 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
     if not held and not observed.any_invalid:
         return
     observed.any_invalid = bool(held)
-    for deployment in observed.deployments.values():
+    for deployment in observed.tracked.values():
         if deployment.invalid == (deployment.name in held):
             continue
         deployment.invalid = not deployment.invalid
@@ -81,7 +82,7 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
 def _touch_files(observed: Observed, commits: dict[str, str | None], touched: Touched) -> None:
     if not commits:
         return
-    for deployment in observed.deployments.values():
+    for deployment in observed.tracked.values():
         if deployment.file in commits and not deployment.invalid:
             deployment.spec_commit = commits[deployment.file]
             touched.deployments.add(deployment.name)
@@ -146,6 +147,7 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
         last_run=old.last_run if old else None,
         last_state=old.last_state if old else None,
         last_at=old.last_at if old else None,
+        preview=data.get("preview", ""),
     )
     observed.lanes.turn(name)
     now = {scheduled.id for scheduled in observed.deployments[name].schedules}
@@ -203,6 +205,37 @@ def _deployment_resumed(observed: Observed, event: Event, touched: Touched) -> N
     touched.deployments.add(event.subject)
 
 
+def _preview_applied(observed: Observed, event: Event, touched: Touched) -> None:
+    data, branch = event.data, event.subject
+    observed.previews[branch] = Preview(
+        data["revision"], event.at, moment(data["until"]), list(data.get("problems", ())), data["suffix"]
+    )
+    touched.repository = True
+    held, commits = set(data.get("held", ())), data.get("spec_commits") or {}
+    for deployment in observed.deployments.values():
+        if deployment.preview != branch:
+            continue
+        touched.deployments.add(deployment.name)
+        deployment.invalid = deployment.name in held
+        if deployment.invalid:
+            continue
+        said = deployment.quarantine.wanted if deployment.quarantine else deployment
+        said.spec_commit = commits.get(said.file, said.spec_commit)
+        if said.source.follows(branch):
+            said.source = replace(said.source, commit=data.get("whole_commit"))
+
+
+def _preview_pruned(observed: Observed, event: Event, touched: Touched) -> None:
+    known = observed.previews.get(event.subject)
+    if known is None:
+        raise ChainBrokenError(f"event {event.seq}: there is no preview of {event.subject!r}")
+    if event.data.get("over"):
+        observed.previews[event.subject] = replace(known, over=True, problems=[])
+    else:
+        del observed.previews[event.subject]
+    touched.repository = True
+
+
 def _slots_accounted(observed: Observed, event: Event, touched: Touched) -> None:
     _account(observed, event.subject, event.data["schedule"], moment(event.data["last"]), touched)
 
@@ -251,6 +284,7 @@ def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
         variables=data.get("variables", ""),
         labels=dict(data.get("labels", {})),
         made_for=data.get("reason", ""),
+        preview=data.get("preview", ""),
     )
     observed.place(run)
     touched.runs[run.id] = run
@@ -296,7 +330,7 @@ def _run_resumed(observed: Observed, event: Event, touched: Touched) -> None:
 
 def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
     deployment = observed.deployments.get(run.deployment)
-    if deployment is not None:
+    if deployment is not None and run.trigger != REPLAY:
         deployment.last_run, deployment.last_state, deployment.last_at = run.id, str(run.state), run.finished_at
         touched.deployments.add(deployment.name)
 
@@ -342,6 +376,8 @@ _FOLDS = {
     "PoolUpdated": _pool_written,
     "PoolPruned": _pool_pruned,
     "PayloadsPurged": _noted,
+    "PreviewApplied": _preview_applied,
+    "PreviewPruned": _preview_pruned,
     "RunCreated": _run_created,
     "RunResumed": _run_resumed,
 }

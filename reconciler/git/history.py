@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from reconciler.git import scopes, tree
 from reconciler.git.repository import Repository
+from reconciler.model.errors import SourceUnavailableError
 
 K = TypeVar("K", bound=Hashable)
 
@@ -39,6 +40,16 @@ class _Fork:
     """Where two first-parent lines meet; None when they do not."""
     dropped: frozenset[str]
     """The commits of the old line above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """Commits that changed a scope, each with the id of what the scope holds there."""
+
+    fork: tuple[str, str]
+    """Where the first-parent lines meet: the older commit itself, where it lies on the newer one's line."""
+    commits: tuple[tuple[str, str], ...]
+    """Above it, oldest first."""
 
 
 def line(repo: Repository, revision: str, limit: int | None = None) -> Iterator[str]:
@@ -91,6 +102,38 @@ def merge_base(repo: Repository, one: str, other: str) -> str | None:
             mark(parent, flags)
     best = [name for name in common if not marks[name] & _BELOW]
     return best[0] if best else None
+
+
+def changing(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> Changing:
+    """The commits of `after`'s first-parent line above its fork from `before`'s that changed a scope, oldest first.
+
+    Raises SourceUnavailableError where the lines do not meet, or a shallow clone ends before they do.
+    """
+    fork = _fork(repo, before, after).commit
+    if fork is None:
+        shallow = bool(repo.shallow())
+        raise SourceUnavailableError(
+            f"{before[:8]} and {after[:8]} have no commit in common on their first-parent lines",
+            hint="fetch the missing history (git fetch --unshallow)" if shallow else "name commits of one branch",
+        )
+    found: list[tuple[str, str]] = []
+    newer: tuple[str, str] | None = None
+    for commit in (*commits_between(repo, before, after), fork):
+        now = commit, scope_id(repo, commit, paths)
+        if newer and newer[1] != now[1]:
+            found.append(newer)
+        newer = now
+    assert newer is not None  # noqa: S101 - the fork at least
+    return Changing(newer, tuple(reversed(found)))
+
+
+def scope_id(repo: Repository, commit: str, paths: tuple[str, ...]) -> str:
+    """What a scope holds at a commit, as one id: the tree's own for the whole repository."""
+    top = repo.links(commit)[0]
+    if paths == (".",):
+        return top
+    entries = ((path, tree.lookup(repo, top, path)) for path in sorted(paths))
+    return " ".join(f"{path}:{entry.mode:o}:{entry.id}" for path, entry in entries if entry) or "nothing"
 
 
 def newest(repo: Repository, revision: str, wanted: Mapping[K, tuple[str, ...]]) -> dict[K, Answer]:
