@@ -22,6 +22,8 @@ MOST = 10
 """Commits told of one move."""
 LOOKED = 1000
 """Commits looked through for those that touch a scope."""
+LONGEST = 200
+"""Characters of an author's name, or of a commit's subject."""
 TIMED = 50
 """Deployments whose slots are looked up; a schedule of every minute takes its time."""
 WALKS = 100
@@ -91,7 +93,7 @@ def _commits(
 
 def _told(repo: Repository, name: str) -> Told:
     found = repo.commit(name)
-    return Told(name, found.committed_at, found.author, found.subject)
+    return Told(name, found.committed_at, found.author[:LONGEST], found.subject[:LONGEST])
 
 
 def _said(known: Deployment) -> Deployment:

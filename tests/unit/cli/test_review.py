@@ -46,6 +46,15 @@ def test_versions_move_by_the_commits_that_touch_their_source(repo):
     assert [c.subject for c in reviewed(repo, f"HEAD..{first}").moves[0].commits] == ["one"]
 
 
+def test_a_long_subject_is_cut_and_a_version_of_its_own_moves_by_its_commit(repo):
+    repo.commit({"README": "x"}, "s" * 5000)
+    (move,) = reviewed(repo).moves
+    assert [len(c.subject) for c in move.commits] == [200]
+    pinned_at = f"    pull: [{{git_clone: {{repository: ., commit_sha: {repo.head('HEAD~1')}}}}}]\n"
+    repo.commit({"specs/a.yaml": SPEC.format("a") + pinned_at})
+    assert [(m.deployments, [c.subject for c in m.commits]) for m in reviewed(repo).moves] == [(("f/a",), ["one"])]
+
+
 def test_a_changed_spec_moves_its_version_too_and_many_commits_are_counted(repo):
     first = repo.head()
     for number in range(12):
