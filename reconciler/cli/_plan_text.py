@@ -1,111 +1,99 @@
 """A plan as a person reads it: the summary first, then every change, and what to do. Called by `plan`."""
 
 from collections.abc import Iterable
+from itertools import islice
 
-from reconciler.cli._planning import Made
-from reconciler.cli._print import compact, paint, plain, say, word
-from reconciler.git import history
-from reconciler.git.repository import Repository
-from reconciler.model.errors import ReconcilerError
-from reconciler.model.plan import Action, Change, FieldDiff, Plan, PoolChange, Problem
+from reconciler.cli._plan_words import SIGNS, counts, daily, known
+from reconciler.cli._print import paint, plain, say, word
+from reconciler.core import readable
+from reconciler.model.plan import Change, FieldDiff, Problem
+from reconciler.model.review import Move, Review, Slot, Times
 
-SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.PRUNE: "-"}
 MOST = 10
-"""Names or commits listed of a long list."""
+"""Names, runs or new deployments told in full."""
 
 
-def show(made: Made, repo: Repository) -> None:
+def show(review: Review) -> None:
     """Print a plan."""
-    plan = made.plan
-    say(paint(_summary(made), bold=True))
+    plan = review.plan
+    base = plan.base[:8] if plan.base else "nothing"
+    against = f"{base} (applied)" if review.logged else base
+    say(paint(f"revision {plan.revision[:8]} against {against}: {counts(plan)}", bold=True))
     if plan.refused:
         say(f"{word('refused')}: {plain(plan.refused.reason)}")
         _listed("would be pruned", plan.refused.prunes)
         say(f"  nothing is applied until a person confirms it: {plain(plan.refused.confirm)}")
     for pool in plan.pools:
-        _pool(pool)
+        say(f"{SIGNS[pool.action]} {word(str(pool.action))} work pool {plain(pool.pool)}: {plain(pool.reason)}")
+        _fields(pool.diff)
+    times = {each.deployment: each for each in review.times}
+    described = dict(islice(review.created.items(), MOST))
     for change in plan.changes:
-        _change(change)
-    _moved(made, repo)
-    for problem in plan.problems:
-        located("problem", problem)
-    for note in plan.notes:
-        located("note", note)
+        _change(change, times.get(change.deployment), described.get(change.deployment, ()))
+    if review.untimed:
+        say(f"    … and the next slots of {review.untimed} more")
+    for move in review.moves:
+        _moved(move)
+    _listed("held back, as their spec or code is broken", plan.moved.held)
+    _live(review)
+    _told(review)
 
 
-def located(kind: str, problem: Problem) -> None:
+def located(kind: str, problem: Problem, more: str = "") -> None:
     """A problem or note in the form that editors jump to."""
-    say(f"{word(kind)} {plain(problem)}")
+    say(f"{word(kind)} {plain(problem)}{more}")
 
 
-def _summary(made: Made) -> str:
-    plan = made.plan
-    base = plan.base[:8] if plan.base else "nothing"
-    against = f"{base} (applied)" if made.logged and plan.base else base
-    head = f"revision {plan.revision[:8]} against {against}: "
-    counts = [f"{n} to {action}" for action in Action if (n := sum(change.action is action for change in plan.changes))]
-    if plan.moved.deployments:
-        counts.append(f"{len(plan.moved.deployments)} to move")
-    if plan.pools:
-        counts.append(f"{len(plan.pools)} work pool{'s' if len(plan.pools) > 1 else ''} to change")
-    if plan.problems:
-        counts.append(f"{len(plan.problems)} problem{'s' if len(plan.problems) > 1 else ''}")
-    if plan.refused:
-        counts.append("refused")
-    return head + (", ".join(counts) or "nothing to do, in sync")
-
-
-def _change(change: Change) -> None:
+def _change(change: Change, times: Times | None, given: Iterable[tuple[str, str]]) -> None:
     sign, name = SIGNS[change.action], plain(change.deployment)
     version = f"  version {plain(change.version)}" if change.version else ""
     say(f"{sign} {word(str(change.action))} {name}{version}: {plain(change.reason)}")
+    for what, how in given:
+        say(f"    {plain(what)}: {plain(how)}")
     _fields(change.diff)
+    if times:
+        more = f" ({found})" if (found := daily(times)) else ""
+        say(f"    next: {_slots(times.before)} → {_slots(times.after)}{more}")
 
 
-def _pool(change: PoolChange) -> None:
-    sign, name = SIGNS[change.action], plain(change.pool)
-    say(f"{sign} {word(str(change.action))} work pool {name}: {plain(change.reason)}")
-    _fields(change.diff)
+def _slots(slots: tuple[Slot, ...]) -> str:
+    return plain(", ".join(slot.local for slot in slots)) or "none"
 
 
 def _fields(diff: Iterable[FieldDiff]) -> None:
-    for field in diff:
-        say(f"    {plain(field.field)}: {compact(field.before)} → {compact(field.after)}")
+    for what, how in readable.said(diff):
+        say(f"    {plain(what)}: {plain(how)}")
 
 
-def _moved(made: Made, repo: Repository) -> None:
-    moved = made.plan.moved
-    whole = [name for name in moved.deployments if name not in moved.own]
-    if whole:
-        before, after = _short(moved.before), _short(moved.after)
-        say(f"{word('moved')} version {before} → {after}, the whole repository")
-        _listed("moves", whole)
-        _commits(repo, moved.before, moved.after)
-    for name, source in moved.own.items():
-        known = made.before.deployments[name]
-        say(f"{word('moved')} {plain(name)} {_short(known.source.commit)} → {_short(source.commit)}")
-        if source.repository is None:
-            _commits(repo, known.source.commit, source.commit, made.plan)
-    _listed("held back, as their spec or code is broken", moved.held)
+def _moved(move: Move) -> None:
+    versions = plain(f"{move.before} → {move.after}")
+    if move.whole or len(move.deployments) > 1:
+        say(f"{word('moved')} version {versions}{', the whole repository' * move.whole}")
+        _listed("moves", move.deployments)
+    else:
+        say(f"{word('moved')} {plain(move.deployments[0])} {versions}")
+    for told in move.commits:
+        say(f"    {told.commit[:8]} {told.at:%Y-%m-%d} {plain(told.author)}: {plain(told.subject)}")
+    if move.more:
+        say(f"    … and {move.more} more")
 
 
-def _commits(repo: Repository, before: str | None, after: str | None, plan: Plan | None = None) -> None:
-    """The commits that moved a version, newest first; for a scope of its own only the one it moves to."""
-    if after is None:
-        return
-    try:
-        names = [after] if plan else _between(repo, before, after)
-        for name in names[:MOST]:
-            found = repo.commit(name)
-            say(f"    {name[:8]} {found.committed_at:%Y-%m-%d} {plain(found.author)}: {plain(found.subject)}")
-    except ReconcilerError:
-        return  # the history is cut here; the plan stands all the same
-    if len(names) > MOST:
-        say(f"    … and {len(names) - MOST} more")
+def _live(review: Review) -> None:
+    for run in (review.live or ())[:MOST]:
+        say(f"{word('run')} {plain(run.run)} of {plain(run.deployment)}, {word(run.state)}: {plain(run.fate)}")
+    if review.live and len(review.live) > MOST:
+        say(f"    … and {len(review.live) - MOST} more runs")
 
 
-def _between(repo: Repository, before: str | None, after: str) -> list[str]:
-    return history.commits_between(repo, before, after) if before else [after]
+def _told(review: Review) -> None:
+    for problem in review.plan.problems:
+        located("problem", problem, " (was there before)" * (problem in review.known))
+    for note in review.plan.notes:
+        located("note", note)
+    if old := known(review):
+        say(old)
+    for hint in review.hints:
+        say(f"{word('note')} {plain(hint)}")
 
 
 def _listed(what: str, names: Iterable[str]) -> None:
@@ -113,7 +101,3 @@ def _listed(what: str, names: Iterable[str]) -> None:
     if found:
         more = f" … and {len(found) - MOST} more" if len(found) > MOST else ""
         say(f"    {what}: {plain(', '.join(found[:MOST]))}{more}")
-
-
-def _short(commit: str | None) -> str:
-    return commit[:8] if commit else "unknown"

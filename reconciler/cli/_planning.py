@@ -25,10 +25,10 @@ from reconciler.daemon.reading import Elsewhere, Environment
 from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.words import words
-from reconciler.git import url
+from reconciler.git import history, url
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
-from reconciler.model.errors import NotFoundError, SourceUnavailableError
+from reconciler.model.errors import NotFoundError, ReconcilerError, SourceUnavailableError
 from reconciler.model.fact import Event
 from reconciler.model.plan import Desired, Json, Plan, Problem, Source
 from reconciler.model.state import Observed
@@ -38,6 +38,9 @@ from reconciler.stores._reader import Reader
 OFFLINE = "this command stays offline"
 """What every note about code in a repository that was never fetched says."""
 
+FETCH = "git fetch --unshallow brings the whole history (in CI: fetch-depth: 0, GIT_DEPTH: 0)"
+"""What to do where a shallow clone ends too early."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -45,8 +48,13 @@ class Made:
 
     plan: Plan
     before: Observed
+    desired: Desired
     logged: bool
     """Whether it was compared with a log's state."""
+    known: tuple[Problem, ...] = ()
+    """What was wrong before, and what there was to know."""
+    serving: Observed | None = None
+    """What the log says, where there is one."""
 
 
 class Planner:
@@ -71,24 +79,64 @@ class Planner:
             before = _log.observed(log) if log else Observed()
             head = self.repo.resolve(revision) if revision else self._head(before)
             desired = self._desired(log, before, head)
-            return Made(_honest(core.plan(desired, before, self._policy)), before, log is not None)
+            made = _honest(core.plan(desired, before, self._policy))
+            known = tuple(Problem(**each) for each in before.problems)
+            return Made(made, before, desired, log is not None, known, before if log else None)
 
     def between(self, base: str, head: str, now: datetime) -> Made:
-        """One revision against another, or against nothing where its environment is new; no log is needed."""
-        first, second = self.repo.resolve(base or "HEAD"), self.repo.resolve(head or "HEAD")
-        before, told = Observed(), self._logged[1]
-        specs, env = self._read_as(before, told)
-        observer = self._observer(before, told)
-        there = SpecDir(specs).environments(self.repo, self.repo.commit(first).tree) if env.name else ()
+        """One commit against another, or against nothing where its environment is new; no log is needed.
+
+        A merge never rewinds, so nothing is refused for that.
+        """
+        serving = self._serving()
+        told = self._logged[1] if serving else {}
+        specs, env = self._read_as(serving or Observed(), told)
+        observer = self._observer(serving or Observed(), told)
+        there = SpecDir(specs).environments(self.repo, self.repo.commit(base).tree) if env.name else ()
+        before = Observed()
         if env.name and env.name not in there:
-            desired = observer.desired(self.repo, second, None)
-            return Made(_honest(core.plan(desired, before, self._policy)), before, logged=False)
-        desired = observer.desired(self.repo, first, None)
-        facts = core.facts(core.plan(desired, before, self._policy), desired, before)
+            only = observer.desired(self.repo, head, None)
+            return Made(_honest(core.plan(only, before, self._policy)), before, only, logged=False, serving=serving)
+        first = observer.desired(self.repo, base, None)
+        facts = core.facts(core.plan(first, before, self._policy), first, before)
         for seq, fact in enumerate(facts, 1):
-            project.fold(before, Event(seq, fact.type, fact.subject, now, first, fact.data()), Touched())
-        made = core.plan(observer.desired(self.repo, second, first), before, self._policy)
-        return Made(_honest(made), before, logged=False)
+            project.fold(before, Event(seq, fact.type, fact.subject, now, base, fact.data()), Touched())
+        second = observer.desired(self.repo, head, None)
+        made = _honest(core.plan(second, before, self._policy))
+        return Made(made, before, second, logged=False, known=(*first.problems, *first.notes), serving=serving)
+
+    def ends(self, span: str) -> tuple[str, str]:
+        """The two commits of BASE..HEAD, or of BASE...HEAD: there from where HEAD's branch began.
+
+        Raises NotFoundError, SourceUnavailableError.
+        """
+        base, dots, head = span.partition("...") if "..." in span else span.partition("..")
+        first, second = (self._resolve(word or "HEAD") for word in (base, head))
+        if dots == "..":
+            return first, second
+        found = history.merge_base(self.repo, first, second)
+        if found is None:
+            raise SourceUnavailableError(
+                f"{span}: no commit is here that both descend from",
+                hint=FETCH if self.repo.shallow() else "name two revisions of one history, or BASE..HEAD",
+            )
+        return found, second
+
+    def _resolve(self, revision: str) -> str:
+        try:
+            return self.repo.resolve(revision)
+        except NotFoundError as error:
+            if self.repo.shallow():
+                raise NotFoundError(error.message, hint=f"this clone is shallow; {FETCH}") from None
+            raise
+
+    def _serving(self) -> Observed | None:
+        """What a daemon's log says, if one is here; a review goes without it."""
+        try:
+            with _log.reading(self._place) as log:
+                return _log.observed(log)
+        except ReconcilerError:
+            return None
 
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""

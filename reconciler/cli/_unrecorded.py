@@ -45,8 +45,8 @@ def of_run(place: Place, log: Log, name: str, revision: str | None, options: tup
     observed = _log.observed(log)
     base = job_variables.defaults(observed.pools.get(old.pool) or {})
     run = _fresh(replace(old, source_commit=commit), old.id)
-    values, preview = _laid_over(spec, parameters, options), bool(old.preview)
-    return Made(run, Launch(spec, values, DEFAULT_POOL, base, variables, preview, observed.revision))
+    values = _laid_over(spec, parameters, options)
+    return Made(run, Launch(spec, values, DEFAULT_POOL, base, variables, observed.revision))
 
 
 def _kept(log: Log, run: Run, what: str) -> Mapping[str, Json]:

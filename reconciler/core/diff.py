@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from reconciler.model.ids import canonical
 from reconciler.model.plan import FieldDiff, Json
 
 _WHOLE = {"pull", "tags", "parameter_openapi_schema"}
@@ -16,7 +17,7 @@ def diff(before: Mapping[str, Json], after: Mapping[str, Json]) -> tuple[FieldDi
 def _walk(prefix: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> Iterator[FieldDiff]:
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
-        if old == new and type(old) is type(new):
+        if canonical(old) == canonical(new):  # as digests do: 1 and true are not the same
             continue
         path = f"{prefix}{key}"
         if isinstance(old, Mapping) and isinstance(new, Mapping) and key not in _WHOLE:
@@ -31,5 +32,5 @@ def _by_id(path: str, before: list[dict[str, Json]], after: list[dict[str, Json]
     """Schedules are compared by identity, so that a moved line is no change and a new one is one."""
     old, new = ({s["id"]: s for s in side} for side in (before, after))
     for key in [*old, *(k for k in new if k not in old)]:
-        if old.get(key) != new.get(key):
+        if canonical(old.get(key)) != canonical(new.get(key)):
             yield FieldDiff(f"{path}[{key}]", old.get(key), new.get(key))

@@ -63,6 +63,47 @@ def commits_between(repo: Repository, before: str, after: str) -> list[str]:
     return [step.commit for step in _steps(repo, after, stop=fork)]
 
 
+def moving(repo: Repository, before: str, after: str, paths: tuple[str, ...], limit: int) -> list[str]:
+    """Ids of `after`'s first-parent line above its fork from `before`'s that changed one of the paths, newest first.
+
+    Only `after` where the lines do not meet here; looks at `limit` commits at most.
+    """
+    fork = _fork(repo, before, after).commit
+    if fork is None:
+        return [after]
+    steps = islice(_steps(repo, after, stop=fork), limit)
+    return [s.commit for s in steps if scopes.touched(repo, scopes.build({0: paths}), s.before, s.after)]
+
+
+_OURS, _THEIRS, _BELOW = 1, 2, 4
+
+
+def merge_base(repo: Repository, one: str, other: str) -> str | None:
+    """The newest commit that both descend from, as `git merge-base`; None where they share none that is here."""
+    marks: dict[str, int] = {}
+    queue: list[tuple[float, str]] = []
+    common: list[str] = []
+
+    def mark(name: str, flags: int) -> None:
+        if marks.get(name, 0) | flags != marks.get(name):
+            marks[name] = marks.get(name, 0) | flags
+            heapq.heappush(queue, (-repo.commit(name).committed_at.timestamp(), name))
+
+    mark(one, _OURS)
+    mark(other, _THEIRS)
+    while any(not marks[name] & _BELOW for _, name in queue):
+        _age, name = heapq.heappop(queue)
+        flags = marks[name]
+        if flags & (_OURS | _THEIRS) == _OURS | _THEIRS:
+            if not flags & _BELOW and name not in common:
+                common.append(name)
+            flags |= _BELOW
+        for parent in () if name in repo.shallow() else repo.links(name)[1]:
+            mark(parent, flags)
+    best = [name for name in common if not marks[name] & _BELOW]
+    return best[0] if best else None
+
+
 def changing(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> Changing:
     """The commits of `after`'s first-parent line above its fork from `before`'s that changed a scope, oldest first.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers_git import Repo
-from served import DEADLINE, ENV, ROOT, applied, deployments, reconciler, served, told, until
+from served import DEADLINE, ENV, ROOT, applied, blocks, deployments, reconciler, served, told, until
 
 EXAMPLES = ROOT / "examples"
 
@@ -309,10 +310,46 @@ def test_14_one_repository_is_staging_and_prod(example: Repo) -> None:
     }  # fmt: skip
 
 
+DAY = re.compile(r"[A-Z][a-z]{2} \d{4}-\d\d-\d\d (\d\d:\d\d)[+]\d\d:00")
+"""A slot, but for the day on which it is looked at."""
+
+
+def test_pull_request_the_comment_the_merge_and_the_run_at_the_merge_commit(tmp_path: Path) -> None:
+    folder = EXAMPLES / "pull-request"
+    shutil.copytree(folder / "main", tmp_path / "repo")
+    ours = Repo(tmp_path / "repo")
+    first = ours.commit(message="Orders of two shops")
+    with served(ours.path):
+        applied(ours.path, first)
+        ours.branch("bigger-orders")
+        shutil.copytree(folder / "change", ours.path, dirs_exist_ok=True)
+        ours.commit(message="Order five at a time, also in the south; the west is closed")
+        clone = Repo(tmp_path / "clone", init=False)  # what CI has: no daemon, no log
+        ours.git("clone", "-q", str(ours.path), str(clone.path))
+        said = reconciler(clone.path, "plan", "origin/main...origin/bigger-orders", "--format", "markdown", code=3)
+        (shown,) = blocks((folder / "README.md").read_text("utf-8"), "markdown")
+        assert DAY.sub(r"DAY \1", said) == DAY.sub(r"DAY \1", shown)
+        ours.checkout("main")
+        merged = ours.merge("bigger-orders", message="Merge bigger-orders")
+        applied(ours.path, merged)
+        events = map(json.loads, reconciler(ours.path, "events", "--json").splitlines())
+        found = [(e["type"], e["subject"]) for e in events if e["type"].startswith("Deployment")]
+        assert found[2:] == [
+            ("DeploymentCreated", "orders/south"), ("DeploymentPruned", "orders/west"),
+            ("DeploymentUpdated", "orders/north"),
+        ]  # fmt: skip
+        output, shown_run = run(ours.path, "orders/south")
+        assert (output, shown_run["source_commit"]) == ("5 urgent orders for south\n", merged)
+        assert set(deployments(ours.path)) == {"orders/north", "orders/south"}
+
+
 @pytest.mark.parametrize("folder", sorted(p.name for p in EXAMPLES.iterdir()))
 def test_every_example_is_tested_and_explains_itself(folder: str) -> None:
-    assert f"def test_{folder[:2]}_" in Path(__file__).read_text("utf-8")
-    assert 5 <= len((EXAMPLES / folder / "README.md").read_text("utf-8").splitlines()) <= 40
+    assert f"def test_{folder.partition('-')[0]}_" in Path(__file__).read_text("utf-8")
+    page = (EXAMPLES / folder / "README.md").read_text("utf-8")
+    for shown in blocks(page, "markdown"):  # what a command prints is as long as it is
+        page = page.replace(shown, "")
+    assert 5 <= len(page.splitlines()) <= 40
 
 
 def test_this_repositorys_own_specs_plan_and_serve_in_a_fresh_clone(tmp_path: Path) -> None:

@@ -117,3 +117,28 @@ def test_a_shallow_clone_answers_like_the_full_one_or_says_cut(folder, seed):
     known = {name: answer for name, answer in answers.items() if answer is not CUT}
     assert known == {name: truth[name] for name in known}
     assert (CUT in answers.values()) is not whole
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_merge_base_is_one_of_gits(folder, seed):
+    made, ids = make(folder / str(seed), seed, 25)
+    rng = random.Random(seed)
+    with Repository.open(made.path, trust_owner=True) as repo:
+        for _ in range(10):
+            one, other = rng.choice(ids), rng.choice(ids)
+            below = [set(made.git("rev-list", name).split()) for name in (one, other)]
+            best = made.git("merge-base", "--all", one, other).split() if below[0] & below[1] else [None]
+            assert history.merge_base(repo, one, other) in best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_commits_that_move_a_scope_are_those_git_lists(folder, seed):
+    made, ids = make(folder / str(seed), seed, 25)
+    rng = random.Random(seed)
+    with Repository.open(made.path, trust_owner=True) as repo:
+        for paths in rng.sample(sorted(SCOPES.values()), 8):
+            line = made.git("rev-list", "--first-parent", rng.choice(ids)).split()
+            before = rng.choice(line)
+            asked = ("log", "--first-parent", "--format=%H", f"{before}..{line[0]}", "--", *paths)
+            wanted = [name for name in made.git("--literal-pathspecs", *asked).split() if name in line]
+            assert history.moving(repo, before, line[0], paths, 1000) == wanted

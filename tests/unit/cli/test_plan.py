@@ -1,7 +1,9 @@
 """The `plan` verb: against nothing, against a log, between revisions; its JSON, its text and its exit codes."""
 
 import pytest
+from click.testing import CliRunner
 
+from reconciler.cli import cli
 from reconciler.daemon import state_dir, wiring
 from reconciler.daemon.config import Settings
 
@@ -29,7 +31,8 @@ def first(verbs, spec):
 
 def test_without_a_log_all_is_a_create(verbs, first):
     plan = verbs.json("plan")
-    assert list(plan) == ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
+    keys = ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
+    assert list(plan) == [*keys, "known", "versions", "slots", "slots_more", "in_flight", "hints"]
     assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
     (change,) = plan["changes"]
     assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]
@@ -141,3 +144,64 @@ def test_an_empty_repository_and_a_detached_head_say_what_to_do(verbs, spec):
     assert "branch 'main' has no commit" in str(verbs("plan").exception)
     verbs.repo.checkout(verbs.repo.commit({"specs/a.yaml": spec()}))
     assert "HEAD is detached" in str(verbs("plan").exception)
+
+
+@pytest.fixture
+def request_(verbs, first, spec):
+    """A branch with one deployment more, and a main that moved meanwhile."""
+    verbs.repo.branch("change")
+    verbs.repo.commit({"specs/b.yaml": spec(name="two")}, "branch")
+    verbs.repo.checkout("main")
+    verbs.repo.commit({"specs/c.yaml": spec(name="three")}, "meanwhile")
+    return verbs
+
+
+def test_three_dots_begin_where_the_branch_began(request_, first):
+    plan = request_.json("plan", "main...change")
+    assert (plan["base"], [c["deployment"] for c in plan["changes"]]) == (first, ["hello/two"])
+    assert [c["action"] for c in request_.json("plan", "main..change")["changes"]] == ["create", "prune"]
+    request_.repo.git("checkout", "-q", "--orphan", "other")
+    request_.repo.commit(message="another root")
+    assert "no commit is here that both descend from" in str(request_("plan", "main...other").exception)
+
+
+def test_every_format_says_the_same_plan(request_, tmp_path):
+    said = {
+        word: request_("plan", "main...change", "--format", word) for word in ("text", "json", "markdown", "github")
+    }
+    assert {done.exit_code for done in said.values()} == {3}
+    assert said["json"].stdout == request_("plan", "main...change", "--json").stdout
+    assert said["text"].stdout == request_("plan", "main...change").stdout
+    assert all("hello/two" in done.stdout for done in said.values())
+    both = request_("plan", "main...change", "--format", "github", "--markdown-file", str(tmp_path / "plan.md"))
+    assert both.stdout == said["github"].stdout
+    assert (tmp_path / "plan.md").read_text() == said["markdown"].stdout
+    assert "--markdown-file: " in str(request_("plan", "--markdown-file", str(tmp_path)).exception)
+    assert request_("plan", "--format", "xml").exit_code == 2
+
+
+def test_a_comment_is_found_again_by_its_directory_and_environment(request_):
+    def first_line(**env):
+        words = ["-C", str(request_.path), "plan", "main...change", "--format", "markdown"]
+        return CliRunner(env=env).invoke(cli, words).stdout.partition("\n")[0]
+
+    assert first_line() == "<!-- reconciler plan: specs -->"
+    assert first_line(RECONCILER_SPECS="deploy") == "<!-- reconciler plan: deploy -->"
+
+
+def test_a_shallow_clone_says_what_is_not_known_and_what_to_fetch(request_, tmp_path):
+    clone = type(request_)(tmp_path / "clone")
+    clone.repo.git("fetch", "-q", "--depth", "1", f"file://{request_.path}", "main", "change:change")
+    clone.repo.reset("FETCH_HEAD")
+    for span in ("HEAD...change", "HEAD~1..change", "nope..HEAD"):
+        assert "git fetch --unshallow" in str(clone("plan", span).exception)
+    done = clone("plan", "HEAD..change")
+    assert "+ create hello/two  version unknown (shallow): " in done.stdout
+    assert "git fetch --unshallow" in done.stdout
+    assert "unknown (shallow)" in clone("plan", "HEAD..change", "--format", "markdown").stdout
+    assert (
+        "::warning title=reconciler::some versions read unknown (shallow)"
+        in clone("plan", "HEAD..change", "--format", "github").stdout
+    )
+    clone.repo.git("fetch", "-q", "--unshallow", f"file://{request_.path}", "main", "change:change")
+    assert clone.json("plan", "HEAD...change")["hints"] == []

@@ -8,6 +8,7 @@ CASES = {
     "nothing": ({"a": 1}, {"a": 1}, []),
     "a value": ({"a": 1}, {"a": 2}, [("a", 1, 2)]),
     "a kind: true is not 1": ({"a": 1}, {"a": True}, [("a", 1, True)]),
+    "a kind within": ({"tags": [1]}, {"tags": [True]}, [("tags", [1], [True])]),
     "new and gone": ({"a": 1}, {"b": 2}, [("a", 1, None), ("b", None, 2)]),
     "inside": ({"p": {"x": 1, "y": 2}}, {"p": {"x": 1, "y": 3}}, [("p.y", 2, 3)]),
     "a mapping in place of nothing": ({"p": None}, {"p": {"x": 1}}, [("p", None, {"x": 1})]),
