@@ -82,7 +82,7 @@ def _moved(made: Made, repo: Repository) -> None:
         _listed("moves", whole)
         _commits(repo, moved.before, moved.after)
     for name, source in moved.own.items():
-        known = made.before.deployments[name]
+        known = made.before.deployments[name].declared
         say(f"{word('moved')} {plain(name)} {_short(known.source.commit)} → {_short(source.commit)}")
         if source.repository is None:
             _commits(repo, known.source.commit, source.commit, made.plan)

@@ -45,13 +45,35 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "updated_at": instant(known.updated_at),
         "paused": known.paused,
         "suspended": {"reason": hold.reason, "who": hold.who, "at": instant(hold.at)} if hold else None,
+        "quarantine": _quarantine(observed, known),
         "tags": list(known.tags),
         "source": known.source.json(),
         "schedules": [_schedule(s) for s in known.schedules],
         "version_info": info,
         "version_note": note,
         "spec": spec,
-        "problems": [p for p in observed.problems if p["file"] == known.file],
+        "problems": [p for p in observed.problems if p["file"] == known.declared.file],
+    }
+
+
+def _quarantine(observed: Observed, known: Deployment) -> dict[str, Json] | None:
+    """What is held, and what git has meanwhile."""
+    held = known.quarantine
+    if held is None:
+        return None
+    wanted, whole = held.wanted, observed.whole_commit
+    return {
+        "version": held.version,
+        "reason": held.reason,
+        "who": held.who,
+        "at": instant(held.at),
+        "git": {
+            "version": wanted.version(whole),
+            "source_commit": wanted.source_commit(whole),
+            "spec_commit": wanted.spec_commit,
+            "generation": wanted.generation,
+            "spec": f"{wanted.file}:{wanted.line}",
+        },
     }
 
 
@@ -80,6 +102,8 @@ def _version(place: Place, observed: Observed, known: Deployment, spec: dict[str
 
 
 def _text(told: dict[str, Json]) -> None:
+    held = told["quarantine"]
+    git = held["git"] if held else {}
     last, hold, info = told["last_run"], told["suspended"], told["version_info"] or {}
     fields(
         [
@@ -89,7 +113,9 @@ def _text(told: dict[str, Json]) -> None:
             ("last run", f"{last['state']} ({last['id']}) {when(last['finished_at'])}" if last else "none"),
             ("reason", told["reason"]),
             ("suspended", f"by {hold['who']} at {when(hold['at'])}: {hold['reason']}" if hold else None),
+            ("quarantined", f"by {held['who']} at {when(held['at'])}: {held['reason']}" if held else None),
             ("version", told["version"]),
+            ("git has", f"{git['version']}, generation {git['generation']} ({git['spec']})" if held else None),
             ("source commit", told["source_commit"]),
             ("message", info.get("message")),
             ("version type", info.get("type")),

@@ -18,8 +18,8 @@ def command(obj: dict[str, Any], name: str, as_json: bool) -> None:
     """Show everything about one deployment (FLOW/NAME) or one run (its id or a unique beginning of it).
 
     \b
-    JSON of a deployment: as `status --json`, and {file, line, created_at, updated_at, paused, suspended, tags, source,
-     schedules: [{id, rule, accounted, next}], version_info, version_note, spec, problems}
+    JSON of a deployment: as `status --json`, and {file, line, created_at, updated_at, paused, suspended, quarantine,
+     tags, source, schedules: [{id, rule, accounted, next}], version_info, version_note, spec, problems}
     JSON of a run: as `runs --json`, and {since, until, next, cause, who, origin, made_for, spec, spec_commit,
      pool, queue, retries, attempts, start_at, schedule, labels, variables (names), retried_by: [RUN], result,
      error: {type, message, traceback}, steps, exit, commit, tree, interpreter, flow_name, flow_version, git_present,

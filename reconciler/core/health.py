@@ -1,5 +1,6 @@
 """The three axes of a deployment's status, each with its reason: sync, health, last run. Called by every surface."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.model.state import Deployment, Observed
@@ -30,16 +31,25 @@ def _sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple
         return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
     if head is None:
         return "Unknown", "the tracked branch cannot be read"
-    if deployment.invalid:
+    if deployment.declared.invalid:
         return "OutOfSync", "its spec or code is broken at the applied revision"
     if observed.refused and observed.refused["revision"] == head:
         return "OutOfSync", f"revision {head[:8]} is refused: {observed.refused['reason']}"
     if observed.revision != head:
         return "OutOfSync", f"revision {head[:8]} is not applied yet"
+    if deployment.quarantine and _moved_on(deployment, observed):
+        return "OutOfSync", "another version is held than git has"
     return "Synced", ""
 
 
+def _moved_on(deployment: Deployment, observed: Observed) -> bool:
+    wanted, whole = deployment.declared, observed.whole_commit
+    return (deployment.digest, deployment.source_commit(whole)) != (wanted.digest, wanted.source_commit(whole))
+
+
 def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
+    if deployment.quarantine:
+        return "Quarantined", "; ".join(_held(deployment, observed))
     if deployment.invalid:
         return "Invalid", _first_problem(deployment, observed)
     if deployment.suspended:
@@ -51,6 +61,23 @@ def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
     if deployment.last_state in BAD:
         return "Degraded", f"the last run {deployment.last_run} {deployment.last_state}"
     return "Healthy", ""
+
+
+def _held(deployment: Deployment, observed: Observed) -> Iterator[str]:
+    """What a quarantine says, and whatever it would hide."""
+    quarantine, wanted = deployment.quarantine, deployment.declared
+    assert quarantine is not None  # noqa: S101 - the caller looked
+    yield f"held at {quarantine.version}: {quarantine.reason} ({quarantine.who})"
+    if _moved_on(deployment, observed):
+        yield f"git has {wanted.version(observed.whole_commit)}"
+    if wanted.invalid:
+        yield f"broken in git: {_first_problem(wanted, observed)}"
+    if deployment.suspended:
+        yield f"suspended too: {deployment.suspended.reason} ({deployment.suspended.who})"
+    if deployment.paused:
+        yield f"paused in {wanted.file} too"
+    if deployment.last_state in BAD:
+        yield f"the last run {deployment.last_run} {deployment.last_state}"
 
 
 def _first_problem(deployment: Deployment, observed: Observed) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from reconciler.model.errors import StoreError
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import Deployment, Hold, Observed, Run, Scheduled, State
+from reconciler.model.state import Deployment, Hold, Observed, Quarantine, Run, Scheduled, State
 
-FORMAT = 3
+FORMAT = 4
 """Of these rows: raised when they change, so that a daemon makes them anew from the log."""
 
 
@@ -69,7 +69,19 @@ def deployment_row(d: Deployment) -> dict[str, Json]:
     }
     if d.suspended:
         row["suspended"] = {"reason": d.suspended.reason, "who": d.suspended.who, "at": instant(d.suspended.at)}
+    if d.quarantine:
+        row["quarantine"] = _quarantine_row(d.quarantine)
     return row
+
+
+def _quarantine_row(q: Quarantine) -> dict[str, Json]:
+    return {
+        "version": q.version,
+        "reason": q.reason,
+        "who": q.who,
+        "at": instant(q.at),
+        "wanted": deployment_row(q.wanted),
+    }
 
 
 def _scheduled_row(s: Scheduled) -> dict[str, Json]:
@@ -78,7 +90,7 @@ def _scheduled_row(s: Scheduled) -> dict[str, Json]:
 
 def deployment_of(row: dict[str, Any]) -> Deployment:
     """The inverse of `deployment_row`. Written out field by field: a start makes thousands of them."""
-    hold, last_at, source = row.get("suspended"), row["last_at"], row["source"]
+    hold, last_at, source, held = row.get("suspended"), row["last_at"], row["source"], row.get("quarantine")
     return Deployment(
         row["name"],
         row["file"],
@@ -103,7 +115,12 @@ def deployment_of(row: dict[str, Any]) -> Deployment:
         row["last_run"],
         row["last_state"],
         moment(last_at) if last_at else None,
+        _quarantine_of(held) if held else None,
     )
+
+
+def _quarantine_of(row: dict[str, Any]) -> Quarantine:
+    return Quarantine(row["version"], row["reason"], row["who"], moment(row["at"]), deployment_of(row["wanted"]))
 
 
 _WHOLE = Source(SourceKind.WHOLE)
@@ -178,7 +195,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
         observed.left = _time(repository["left"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
-    observed.any_invalid = any(d.invalid for d in observed.deployments.values())
+    observed.any_invalid = any(d.declared.invalid for d in observed.deployments.values())
     for row in runs:
         observed.place(run_of(row))
     return observed

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.core import script
 from reconciler.daemon import requests, served
 from reconciler.daemon.loop import Loop
+from reconciler.daemon.quarantines import Quarantines
 from reconciler.daemon.retention import Retention
 from reconciler.daemon.served import Served
 from reconciler.daemon.state_dir import StateDir
@@ -48,11 +49,12 @@ class Stay:
 class Asked:
     """Answers every verb."""
 
-    def __init__(self, loop: Loop, state: StateDir, serving: Served, keeper: Retention) -> None:
+    def __init__(self, loop: Loop, state: StateDir, serving: Served, keeper: Retention, holder: Quarantines) -> None:
         self._loop = loop
         self._state = state
         self._served = serving
         self._keeper = keeper
+        self._holder = holder
         self._looking = threading.Lock()
         self._reader: Reader | None = None
 
@@ -68,6 +70,10 @@ class Asked:
             return self._keeper.sweep(dry=bool(args.get("dry_run")))
         if verb == "specs":
             return requests.decided(self._loop, _specs(args))
+        if verb == "quarantine":
+            with closing(Reader.open(self._state.log)) as log:
+                decide = self._holder.wanted(log, args, who)
+            return requests.decided(self._loop, decide)
         return requests.answer(self._loop, verb, args, who)
 
     # --- runs --------------------------------------------------------------------------------------------------

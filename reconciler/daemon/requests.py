@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import core, plugins, pools
-from reconciler.core import commands, job_variables
+from reconciler.core import commands, job_variables, quarantine
 from reconciler.core.arguments import merge
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
@@ -153,6 +153,11 @@ def _suspend(args: Mapping[str, Any], who: str) -> Decide:
     return lambda loop, now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, now, who, reason))
 
 
+def _release(args: Mapping[str, Any], who: str) -> Decide:
+    name, reason = _text(args, "deployment"), str(args.get("reason") or "")
+    return lambda loop, now: ({"deployment": name}, quarantine.release(loop.ledger.observed, name, now, who, reason))
+
+
 def _resume(args: Mapping[str, Any], who: str) -> Decide:
     if "run" in args:
         return _resume_run(args, who)
@@ -200,6 +205,7 @@ TAKES = {
     "cancel": frozenset({"run", "reason"}),
     "suspend": frozenset({"deployment", "reason"}),
     "resume": frozenset({"deployment", "run", "reason"}),
+    "release": frozenset({"deployment", "reason"}),
     "confirm": frozenset({"revision", "reason"}),
     "ping": frozenset[str](),
 }
@@ -211,6 +217,7 @@ VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "cancel": _cancel,
     "suspend": _suspend,
     "resume": _resume,
+    "release": _release,
     "confirm": _confirm,
     "ping": _ping,
 }

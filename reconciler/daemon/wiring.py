@@ -24,6 +24,7 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
+from reconciler.daemon.quarantines import Quarantines
 from reconciler.daemon.reading import still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
@@ -183,7 +184,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         looker,
         watch,
         supervisor,
-        Server(state, Asked(loop, state, serving, keeper).answer),
+        Server(state, Asked(loop, state, serving, keeper, Quarantines(opened, mirrors)).answer),
         keeper,
         store,
         branch,
