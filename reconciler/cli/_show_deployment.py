@@ -131,7 +131,7 @@ def _text(told: dict[str, Json]) -> None:
     )
     for schedule in told["schedules"]:
         _schedule_text(schedule)
-    _spec_text(told["spec"])
+    spec_text(told["spec"])
     for problem in told["problems"]:
         say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
 
@@ -144,7 +144,8 @@ def _schedule_text(schedule: dict[str, Json]) -> None:
     say(f"{paint('schedule', bold=True)} {plain(schedule['id'])}: {words}{extra}; next: {ahead}")
 
 
-def _spec_text(spec: Json) -> None:
+def spec_text(spec: Json) -> None:
+    """The fields of an effective spec that are not shown elsewhere, and its parameters."""
     if spec is None:
         say("the spec was purged")
         return

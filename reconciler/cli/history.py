@@ -50,14 +50,24 @@ def _diffs(log: Log, found: Sequence[Version], count: int) -> list[Json]:
     """The changed fields of the newest versions, newest first."""
     told: list[Json] = []
     for place in range(len(found) - 1, len(found) - 1 - count, -1):
-        version = found[place]
-        before = found[place - 1] if place else None
-        if before is None or before.what == "pruned" or version.what == "pruned":
+        version, before = found[place], _before(found, place)
+        if before is None or version.what == "pruned":
             told.append([])
             continue
         diff = changes(log, before, version)
         told.append(None if diff is None else [d.json() for d in diff])
     return told
+
+
+def _before(found: Sequence[Version], place: int) -> Version | None:
+    """What a version came after: what was live for one that is held or released, else what git said before."""
+    version = found[place]
+    for earlier in reversed(found[:place]):
+        if earlier.what == "pruned":
+            return None
+        if earlier.applied if version.what in {"quarantined", "released"} else earlier.what != "quarantined":
+            return earlier
+    return None
 
 
 def _what(row: dict[str, Json]) -> str:

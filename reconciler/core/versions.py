@@ -21,6 +21,7 @@ OWN = (
     "DeploymentReleased",
 )
 """The facts about a deployment that this is told from; the other ones are `RevisionApplied`."""
+_GITS = ("created", "updated", "moved")
 _NO_FIELDS = ("reason", "changed")
 _SHORT = 8
 _FEWEST = 4
@@ -195,6 +196,14 @@ def find(name: str, found: Sequence[Version], given: str) -> Version:
     if len({(v.generation, v.commit) for v in hits}) > 1:
         raise ConflictError(f"{given!r} names {len(hits)} versions of {name}", hint=f"name one: {_listed(hits)}")
     return hits[0]
+
+
+def declared(found: Sequence[Version], version: Version) -> Version:
+    """Where git said what a version is: not where it was held, or came back."""
+    for each in reversed(found):
+        if each.what in _GITS and (each.exact, each.commit, each.spec) == (version.exact, version.commit, version.spec):
+            return each
+    return version
 
 
 def _fits(version: Version, given: str) -> bool:
