@@ -35,17 +35,7 @@ class Quarantines:
         log.deployment(name)
         held = find(name, list(past.read(log, name)), wish)
         self._check(held)
-
-        def decide(loop: Loop, now: datetime) -> tuple[Json, list[Fact]]:
-            if not loop.payloads.has(held.spec):
-                raise ConflictError(
-                    f"version {held.name} of {name} cannot be held: its spec was purged",
-                    hint=f"git has it: `reconciler revert {name} --version {held.exact}` writes the branch",
-                )
-            facts = quarantine.quarantine(loop.ledger.observed, name, held, now=now, who=who, reason=reason)
-            return {"deployment": name, "version": held.name, "source_commit": held.commit}, facts
-
-        return decide
+        return decision(name, held, who, reason)
 
     def _check(self, held: Version) -> None:
         """Raises ConflictError where the commit is not there (any more)."""
@@ -65,3 +55,18 @@ class Quarantines:
                 f"version {held.name} cannot be held: commit {held.commit[:12]} is not in the repository any more",
                 hint="fetch it from where it still is, or hold another version: `reconciler history` lists them",
             )
+
+
+def decision(name: str, held: Version, who: str, reason: str) -> requests.Decide:
+    """Hold a deployment at a version that was found: decided on the loop."""
+
+    def decide(loop: Loop, now: datetime) -> tuple[Json, list[Fact]]:
+        if not loop.payloads.has(held.spec):
+            raise ConflictError(
+                f"version {held.name} of {name} cannot be held: its spec was purged",
+                hint=f"git has it: `reconciler revert {name} --version {held.exact}` writes the branch",
+            )
+        facts = quarantine.quarantine(loop.ledger.observed, name, held, now=now, who=who, reason=reason)
+        return {"deployment": name, "version": held.name, "source_commit": held.commit}, facts
+
+    return decide
