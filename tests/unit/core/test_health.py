@@ -4,9 +4,11 @@ import pytest
 from helpers_facts import NOW, a_deployment, observed_of
 
 from reconciler.core.health import status
-from reconciler.model.state import Hold
+from reconciler.model.state import Hold, Quarantine
 
 HOLD = Hold("maintenance", "ada", NOW)
+HELD = Quarantine("1a2b", "bad", "ada", NOW, a_deployment(digest="e" * 64))
+BROKEN = Quarantine("1a2b", "bad", "ada", NOW, a_deployment(invalid=True))
 PROBLEM = {"file": "specs/nightly.yaml", "line": 3, "column": 5, "key": "k", "message": "is wrong"}
 
 SYNC = {
@@ -33,6 +35,14 @@ HEALTH = {
     "cancelled is not bad": ({"last_run": "f00", "last_state": "Cancelled"}, "Healthy", ""),
     "paused beats degraded": ({"paused": True, "last_state": "Failed"}, "Paused", "specs/nightly.yaml"),
     "suspended beats paused": ({"suspended": HOLD, "paused": True}, "Suspended", "maintenance (ada)"),
+    "quarantined beats all": (
+        {"quarantine": HELD, "suspended": HOLD},
+        "Quarantined",
+        "held at 1a2b: bad (ada); git has",
+    ),
+    "quarantined and paused": ({"quarantine": HELD, "paused": True}, "Quarantined", "paused in specs/nightly.yaml too"),
+    "quarantined and failed": ({"quarantine": HELD, "last_state": "Failed"}, "Quarantined", "the last run"),
+    "quarantined and broken in git": ({"quarantine": BROKEN}, "Quarantined", "broken in git: specs/nightly.yaml:3:5"),
     "invalid beats all": ({"invalid": True, "suspended": HOLD}, "Invalid", "specs/nightly.yaml:3:5: is wrong"),
 }
 
