@@ -1,6 +1,8 @@
 """The house of DESIGN section 3, held: floors, doors, the clock, circles, purpose lines, sizes."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +131,17 @@ def test_every_top_level_name_has_a_place() -> None:
         p.stem if p.suffix == ".py" else p.name for p in ROOT.iterdir() if p.name not in {"py.typed", "__pycache__"}
     }
     assert names <= set(FLOORS) | OUTSIDE
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("daemon.wiring", ("pydantic", "yaml", "jsonschema", "dateutil")),
+        ("engine.run", ("pydantic", "yaml", "dulwich")),
+    ],
+)
+def test_a_start_goes_without_what_it_does_not_need(module: str, absent: tuple[str, ...]) -> None:
+    """A restart with nothing changed reads no spec; a run needs the standard library only."""
+    code = f"import sys, reconciler.{module}; print(*(m for m in {absent!r} if m in sys.modules))"
+    brought = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent, check=True)
+    assert brought.stdout.split() == []

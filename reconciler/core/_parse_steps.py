@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._parse_findings import Findings
 from reconciler.core._parse_keys import step_word
+from reconciler.model.names import name_fault
 from reconciler.model.plan import Json
-from reconciler.model.spec import name_fault
 
 CheckStep = Callable[[str, Mapping[str, Json]], Iterable[tuple[Path, str]]]
 """(short word, inputs) → the faults: path within the inputs (empty: the step itself), message."""

@@ -17,8 +17,9 @@ from reconciler.core.parse import Parsed, SpecFile
 from reconciler.core.pooled import CheckPool, Path, dotted
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
+from reconciler.model.names import name_fault
 from reconciler.model.plan import Json, Problem, Source
-from reconciler.model.spec import DeploymentSpec, name_fault
+from reconciler.model.spec import DeploymentSpec
 
 Place = tuple[int, int, str]
 """Line, column and dotted key."""

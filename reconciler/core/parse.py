@@ -19,8 +19,9 @@ from reconciler.core._parse_messages import explain
 from reconciler.core._parse_steps import CheckStep, Steps, ids, items
 from reconciler.core._parse_templates import OUTPUTS, PULL, Budget, Templates
 from reconciler.core.document import DEFAULT, Document, load
+from reconciler.model.names import name_fault
 from reconciler.model.plan import Json, Note, Problem
-from reconciler.model.spec import Automation, DeploymentSpec, Schedule, SpecDocument, WorkPool, name_fault
+from reconciler.model.spec import Automation, DeploymentSpec, Schedule, SpecDocument, WorkPool
 
 __all__ = ["CheckSchedule", "CheckStep", "Parsed", "SpecFile", "parse"]
 

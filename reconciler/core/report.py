@@ -16,8 +16,8 @@ from reconciler.core.retries import LONGEST
 from reconciler.model.events import RunMoved
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
+from reconciler.model.names import MAX_NAME
 from reconciler.model.plan import Json
-from reconciler.model.spec import MAX_NAME
 from reconciler.model.state import ACTIVE, Run, State
 
 MAX_REASON = 500

@@ -5,13 +5,13 @@ Each act is safe to ask twice, so a start does them again for every run that is 
 
 from collections.abc import Callable, Sequence
 
+from reconciler import daemon as shell
 from reconciler.core import job_variables
 from reconciler.core.report import Report
 from reconciler.core.script import TRIGGER
 from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.supervise import Supervisor
-from reconciler.daemon.words import misfits
 from reconciler.model.fact import Event
 from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
 
@@ -91,7 +91,7 @@ class Acts:
         if (
             run.state is State.PENDING
             and whole
-            and (faults := misfits(str(run.detail.get("pool_type") or run.pool), whole))
+            and (faults := shell.words.misfits(str(run.detail.get("pool_type") or run.pool), whole))
         ):
             self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
             return

@@ -23,8 +23,8 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine.marker import Identity
 from reconciler.model.duration import seconds
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError, StoreError
+from reconciler.model.names import MAX_NAME
 from reconciler.model.plan import Json
-from reconciler.model.spec import MAX_NAME
 from reconciler.stores._reader import Reader
 
 LONGEST = 25.0

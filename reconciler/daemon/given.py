@@ -6,8 +6,8 @@ from typing import Any
 
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import moment
+from reconciler.model.names import MAX_NAME
 from reconciler.model.plan import Json
-from reconciler.model.spec import MAX_NAME
 
 LATE = timedelta(seconds=60)
 """How far a moment asked for may have passed meanwhile."""

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import core, plugins, pools
+from reconciler import daemon as shell
 from reconciler.core import commands, job_variables, quarantine
 from reconciler.core.arguments import merge
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
 from reconciler.daemon.loop import Loop, Request
-from reconciler.daemon.words import misfits
 from reconciler.model.errors import ConflictError, InvalidRequestError
 from reconciler.model.fact import Fact
 from reconciler.model.plan import Json
@@ -120,9 +120,9 @@ def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], ow
     declared = observed.pools.get(pool) or {"type": pool}
     kind, base = declared["type"], job_variables.defaults(declared)
     whole = job_variables.merge(base, (spec.get("work_pool") or {}).get("job_variables") or {}, own)
-    if faults := misfits(kind, whole):
+    if faults := shell.words.misfits(kind, whole):
         keeper = plugins.load(pools, pools.Pool, kind)  # type: ignore[type-abstract]
-        known = ", ".join(keeper.Variables.model_fields)
+        known = ", ".join(pools.variables(keeper))
         raise InvalidRequestError("; ".join(faults), hint=f"job variables of a pool of type {kind}: {known}")
 
 

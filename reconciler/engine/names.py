@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-MAX_NAME = 200
+from reconciler.model.names import MAX_NAME
 
 
 class RunNameError(ValueError):

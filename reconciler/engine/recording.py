@@ -13,8 +13,8 @@ from typing import Any
 from reconciler.engine import client, marker, scripted, whole
 from reconciler.engine.context import Frame
 from reconciler.engine.journal import ENDED, LINE_BYTES, Journal, notify
+from reconciler.model.names import MAX_NAME
 
-MAX_NAME = 200
 PATIENCE = 2.0
 """Seconds that a call waits for the daemon at most."""
 PARAMETER_BYTES = 512 * 1024

@@ -10,27 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.duration import seconds
+from reconciler.model.names import MAX_NAME, name_fault
 from reconciler.model.plan import Json
 
 T = TypeVar("T")
-MAX_NAME = 200
 LABELS = {
     "type": "object",
     "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
 }
-
-
-def name_fault(name: str) -> str | None:
-    """What is wrong with a name, or None: 1 to 200 printable characters, no `/`, not starting with `-` or `.`."""
-    if not 1 <= len(name) <= MAX_NAME:
-        return f"must have 1 to {MAX_NAME} characters"
-    if not name.isprintable() or name != name.strip():
-        return "must be printable, without spaces at its ends"
-    if "/" in name:
-        return "must not contain `/`"
-    if name[0] in "-.":
-        return "must not start with `-` or `.`"
-    return None
 
 
 def _named(name: str) -> str:

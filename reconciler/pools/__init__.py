@@ -1,22 +1,33 @@
 """WORK POOLS: where runs go. The word in `type:` is the name of the file; a new pool is one new file here.
 
 The daemon holds one object per pool. What happens to a run is read from its run directory, so a pool may be thrown away
-and made again at any time: a new one takes over the runs of the old by their directories.
+and made again at any time: a new one takes over the runs of the old by their directories. What a spec may say in
+`job_variables` is a dataclass that `_check.py` wraps in a strict pydantic model, as with steps.
 """
 
-import difflib
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+if TYPE_CHECKING:
+    from reconciler.pools._check import check as check
+    from reconciler.pools._check import variables as variables
+
+
+class Variables:
+    """What a spec may say in `job_variables`: a frozen dataclass, each field with a default."""
+
+    def problems(self) -> Iterable[tuple[tuple[str, ...], str]]:
+        """What its types cannot tell to be wrong: (path, message)."""
+        return ()
 
 
 class Pool(ABC):
-    """A promise to run what lies in a run directory. `Variables` models what a spec may say in `job_variables`."""
+    """A promise to run what lies in a run directory."""
 
-    Variables: ClassVar[type[BaseModel]]
+    Variables: ClassVar[type[Variables]]
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
     """Job variables that are known from elsewhere and do nothing here."""
 
@@ -48,25 +59,8 @@ class Pool(ABC):
         """Let go: attempts that run go on, and their ends are still recorded."""
 
 
-def check(pool: type[Pool], job_variables: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What is wrong with the job variables of a spec, as (path inside them, message)."""
-    known = list(pool.Variables.model_fields)
-    try:
-        pool.Variables.model_validate(job_variables)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_context=False):
-            if problem["type"] != "extra_forbidden":
-                if not (isinstance(problem["input"], str) and "{{" in problem["input"]):
-                    yield problem["loc"], _said(problem["msg"])
-                continue
-            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; this pool takes {', '.join(known)}"
-            yield problem["loc"], f"unknown job variable{hint}"
-
-
-def _said(message: str) -> str:
-    """What the model says, in the words of a spec."""
-    words = {"a valid string": "text: write it in quotes", "a valid dictionary": "names and values: {NAME: VALUE}"}
-    for theirs, ours in words.items():
-        message = message.replace(theirs, ours)
-    return message.replace("Input should be", "expected")
+def __getattr__(name: str) -> Any:
+    """`pools.check` and `pools.variables` need pydantic, which a start that finds nothing changed goes without."""
+    if name not in {"check", "variables"}:
+        raise AttributeError(f"module 'reconciler.pools' has no attribute {name!r}")
+    return getattr(importlib.import_module("reconciler.pools._check"), name)

@@ -3,30 +3,39 @@
 import os
 import signal as signals
 from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from reconciler.engine import entry, environment, marker
-from reconciler.pools import Pool
+from reconciler.pools import Pool, Variables
 
 ENTRY = str(Path(entry.__file__).absolute())
 
 
-class LocalVariables(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class LocalVariables(Variables):
     """Job variables of a run that is a process on this machine."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    env: dict[str, str | None] = field(default_factory=dict)
+    """Variables of the run; null removes one."""
+    working_dir: str | None = None
+    """No effect: a run has a private directory of its own."""
+    stream_output: bool = True
+    """No effect: the output is always kept, and never streamed."""
+    name: str | None = None
+    """No effect: runs are named by the daemon."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """No effect: a process has none."""
+    command: str | None = None
+    """No effect: the engine runs the entrypoint."""
 
-    env: dict[Annotated[str, Field(pattern=r"^[^=\x00]+$")], str | None] = Field(
-        default={}, description="Variables of the run; null removes one."
-    )
-    working_dir: str | None = Field(default=None, description="No effect: a run has a private directory of its own.")
-    stream_output: bool = Field(default=True, description="No effect: the output is always kept, and never streamed.")
-    name: str | None = Field(default=None, description="No effect: runs are named by the daemon.")
-    labels: dict[str, str] = Field(default={}, description="No effect: a process has none.")
-    command: str | None = Field(default=None, description="No effect: the engine runs the entrypoint.")
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Names that no environment can hold."""
+        for name in self.env:
+            if not name or "=" in name or "\0" in name:
+                yield ("env", name), "a variable's name is not empty and holds no `=`"
 
 
 class LocalPool(Pool):

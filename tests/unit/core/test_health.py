@@ -4,6 +4,7 @@ import pytest
 from helpers_facts import NOW, a_deployment, observed_of
 
 from reconciler.core.health import status
+from reconciler.model.plan import Source, SourceKind
 from reconciler.model.state import Hold, Quarantine
 
 HOLD = Hold("maintenance", "ada", NOW)
@@ -52,7 +53,14 @@ def test_health(fields, health, reason):
     found = status(a_deployment(**fields), observed_of(problems=[PROBLEM]), "r0")
     assert found.health == health
     assert reason in found.reason
-    assert found.sync == ("OutOfSync" if health == "Invalid" else "Synced")
+    assert found.sync == ("OutOfSync" if health in {"Invalid", "Quarantined"} else "Synced")
+
+
+def test_what_is_held_and_what_git_says_may_be_the_same():
+    held = a_deployment(source=Source(SourceKind.WHOLE, "w" * 40))
+    held.quarantine = Quarantine("wwwwwwww", "just in case", "ada", NOW, a_deployment())
+    found = status(held, observed_of(), "r0")
+    assert (found.sync, found.reason) == ("Synced", "held at wwwwwwww: just in case (ada)")
 
 
 def test_invalid_by_its_code_says_so_without_a_problem_in_its_file():
