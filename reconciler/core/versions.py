@@ -191,6 +191,8 @@ def find(name: str, found: Sequence[Version], given: str) -> Version:
     known = {(v.exact, v.commit, v.spec): v for v in found if v.what != "pruned"}
     candidates = list(known.values())[::-1]
     hits = [v for v in candidates if v.fields.get("version") == given] or [v for v in candidates if _fits(v, given)]
+    counted = {v.exact for v in found if v.applied}
+    hits = [v for v in hits if v.exact in counted] or hits  # what it never was is meant only when named exactly
     if not hits:
         raise NotFoundError(f"{name} never had a version {given!r}", hint=f"versions it had: {_listed(candidates)}")
     if len({(v.generation, v.commit) for v in hits}) > 1:

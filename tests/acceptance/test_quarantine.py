@@ -5,8 +5,8 @@ import sqlite3
 
 import pytest
 from click.testing import CliRunner
-from helpers_acceptance import ask, begin, ended, events, output, restart, spec, start, state_root, status
-from helpers_daemon import Daemon, answer, command
+from helpers_acceptance import ask, begin, events, output, restart, spec, state_root, status
+from helpers_daemon import Daemon, answer
 from helpers_git import Repo
 
 from reconciler.cli import cli
@@ -22,15 +22,20 @@ def files(flow: str, n: int, **fields) -> dict[str, str]:
     return {"f.py": flow, "specs/nightly.yaml": spec("nightly", "f.py:f", parameters={"n": n}, **fields)}
 
 
-def ran(path, *words: str) -> dict:
-    return ended(path, start(path, NAME, *words))
+def verb(path, *words: str):
+    return CliRunner().invoke(cli, ["-C", str(path), *words])
+
+
+def ran(path) -> dict:
+    """A run asked for now, once it is over."""
+    done = verb(path, "run", NAME, "--wait")
+    return ask(path, "show", done.stdout.split()[0])
 
 
 def refused(path, *words: str) -> str:
-    done = command(path, *words)
-    assert done.returncode in {1, 2}
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    done = verb(path, *words)
+    assert isinstance(done.exception, ReconcilerError), done.output
+    return str(done.exception)
 
 
 def shown_everywhere(path, good: str, later: str) -> None:
@@ -43,7 +48,7 @@ def shown_everywhere(path, good: str, later: str) -> None:
     assert (shown["quarantine"]["reason"], shown["quarantine"]["git"]["source_commit"]) == ("bad join", later)
     assert shown["schedules"] == []
     assert shown["spec"]["parameters"] == {"n": 1}
-    assert "quarantined at" in command(path, "explain", NAME).stdout
+    assert "quarantined at" in verb(path, "explain", NAME).stdout
     told = ask(path, "history", NAME)
     assert [(v["what"], v["applied"]) for v in told] == [
         ("updated", False), ("quarantined", True), ("updated", True), ("created", True),
@@ -56,17 +61,17 @@ def shown_everywhere(path, good: str, later: str) -> None:
 def dropped_with_its_spec(repo: Repo, daemon: Daemon) -> None:
     """What git drops is not held any longer."""
     path = repo.path
-    assert command(path, "quarantine", NAME, "--version", "gen:1", "--reason", "r").returncode == 0
+    assert verb(path, "quarantine", NAME, "--version", "gen:1", "--reason", "r").exit_code == 0
     repo.commit({"specs/other.yaml": spec("other", "f.py:f")}, "another")
     repo.branch("drop")
     dropped = repo.commit({"specs/nightly.yaml": None}, "drop it")
-    assert "with it the quarantine ends" in command(path, "plan", "drop").stdout
+    assert "with it the quarantine ends" in verb(path, "plan", "drop").stdout
     repo.checkout("main")
     repo.git("merge", "-q", "--ff-only", "drop")
     daemon.applied(dropped)
     assert NAME not in status(path)
     assert [v["what"] for v in ask(path, "history", NAME)][:3] == ["pruned", "moved", "quarantined"]
-    assert answer(path, "diff", NAME, "gen:1", "gen:3")["after"]["runs"] == 1
+    assert ask(path, "diff", NAME, "gen:1", "gen:3")["after"]["runs"] == 1
 
 
 def test_a_good_version_is_held_through_commits_and_kills_until_it_is_released(tmp_path):
@@ -83,8 +88,8 @@ def test_a_good_version_is_held_through_commits_and_kills_until_it_is_released(t
         said = refused(path, "quarantine", NAME, "--version", "nope", "--reason", "r")
         assert f"gen:2@{bad[:8]}, gen:1@{good[:8]}" in said
         assert "is not quarantined" in refused(path, "release", NAME, "--reason", "r")
-        held = command(path, "quarantine", NAME, "--version", good[:8], "--reason", "bad join")
-        assert held.returncode == 0, held.stderr
+        held = verb(path, "quarantine", NAME, "--version", good[:8], "--reason", "bad join")
+        assert held.exit_code == 0, held.output
         assert "is quarantined" in refused(path, "quarantine", NAME, "--version", "gen:1", "--reason", "again")
 
         first = ran(path)
@@ -95,7 +100,7 @@ def test_a_good_version_is_held_through_commits_and_kills_until_it_is_released(t
         # Git moves on, and the daemon dies: still the good one.
         repo.branch("side")
         later = repo.commit(files(LATER, 3, schedules=CRON, tags=["x"]), "more")
-        planned = command(path, "plan", "side")
+        planned = verb(path, "plan", "side")
         assert f"{NAME} is quarantined at {good[:8]}: this change takes effect when it is released" in planned.stdout
         repo.checkout("main")
         repo.git("merge", "-q", "--ff-only", "side")
@@ -103,15 +108,15 @@ def test_a_good_version_is_held_through_commits_and_kills_until_it_is_released(t
         restart(daemon, signal.SIGKILL)
         again = ran(path)
         assert (again["state"], again["source_commit"], again["version"]) == ("Completed", good, good[:8])
-        assert command(path, "plan").returncode == 0
+        assert verb(path, "plan").exit_code == 0
         assert head < len(events(path))
-        assert command(path, "verify").returncode == 0
+        assert verb(path, "verify").exit_code == 0
 
         shown_everywhere(path, good, later)
         # The commit that is held stays, whatever git does with its branches.
         assert good in repo.git("for-each-ref", "refs/reconciler/pins")
 
-        assert command(path, "release", NAME, "--reason", "mended").returncode == 0
+        assert verb(path, "release", NAME, "--reason", "mended").exit_code == 0
         newest = ran(path)
         assert (newest["source_commit"], newest["generation"]) == (later, 3)
         assert output(path, newest["id"]) == "later 3 0\n"
@@ -131,7 +136,7 @@ def test_the_revert_of_a_quarantine_is_a_branch_that_holds_the_good_version(tmp_
         bad = repo.commit(files(BAD, 2), "break it")
         other = repo.commit({"README": "2", "added.py": "x = 1\n"}, "something else")
         daemon.applied(other)
-        assert command(path, "quarantine", NAME, "--version", "gen:1", "--reason", "bad join").returncode == 0
+        assert verb(path, "quarantine", NAME, "--version", "gen:1", "--reason", "bad join").exit_code == 0
         digest = [e["data"]["held"]["spec"] for e in events(path, "DeploymentQuarantined")]
 
         said = refused(path, "revert", NAME)
@@ -158,7 +163,7 @@ def test_the_revert_of_a_quarantine_is_a_branch_that_holds_the_good_version(tmp_
 
         repo.git("merge", "-q", "--no-ff", "-m", "revert", branch)
         daemon.applied(repo.head())
-        assert command(path, "release", NAME, "--reason", "reverted").returncode == 0
+        assert verb(path, "release", NAME, "--reason", "reverted").exit_code == 0
         assert events(path, "DeploymentUpdated")[-1]["data"]["spec"] == digest[-1]
         assert output(path, ran(path)["id"]) == "good 1\n"
         assert "nothing differs at 'f.py'" in refused(path, "revert", NAME, "--version", "gen:1", "--path", "f.py")
@@ -212,6 +217,4 @@ def unserved(tmp_path_factory):
     ],
 )
 def test_what_is_missing_is_said(unserved, words, says):
-    done = CliRunner().invoke(cli, ["-C", str(unserved), *words])
-    assert isinstance(done.exception, ReconcilerError)
-    assert says in str(done.exception)
+    assert says in refused(unserved, *words)
