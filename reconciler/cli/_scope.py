@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reconciler.core import version as scopes
 from reconciler.core.versions import Version
-from reconciler.git import tree
+from reconciler.git import tree, url
 from reconciler.git.repository import Repository
 from reconciler.model.plan import SourceKind
 
@@ -29,7 +29,7 @@ def of(version: Version) -> Scope:
     file, source = str(version.fields["file"]), version.source
     if source.kind in OURS:
         return Scope(scopes.paths(source, file), version.commit)
-    place = source.repository or (f"branch {source.branch}" if source.branch else "")
+    place = url.redact(source.repository or "") or (f"branch {source.branch}" if source.branch else "")
     if source.kind is SourceKind.COMMIT:
         place = place or f"commit {version.commit}"
     return Scope((file,), version.revision, place or "an image or other storage")

@@ -32,7 +32,8 @@ def command(obj: dict[str, Any], name: str, before: str, after: str | None, *, a
 
     \b
     JSON: {deployment, before, after, diff: null | [{field, from, to}], commits: null | [{commit, author, committed_at,
-    subject}], taken_back: the same, files: null | [{path, change}]}; before and after are {version, generation,
+    subject}], taken_back: the same, files: null | [{path, change}], elsewhere: null | where its code lies when that is
+    not the tracked branch: then commits and files are those of its spec}; before and after are {version, generation,
     source_commit, spec_commit, runs, live, completed, success_rate}; diff is null where a spec was purged, commits and
     files where a commit is not in this repository; change is A, M or D.
     """
@@ -75,8 +76,9 @@ def _side(version: Version, runs: _history.Runs) -> dict[str, Json]:
 
 def _source(place: Place, one: Version, other: Version) -> dict[str, Json]:
     """Commits and files between two versions, of the paths that either is made from."""
-    unknown: dict[str, Json] = {"commits": None, "taken_back": None, "files": None}
     mine, theirs = _scope.of(one), _scope.of(other)
+    places = {"elsewhere": mine.elsewhere or theirs.elsewhere or None}
+    unknown: dict[str, Json] = {**places, "commits": None, "taken_back": None, "files": None}
     if not mine.commit or not theirs.commit:
         return unknown
     paths = tuple(dict.fromkeys((*mine.paths, *theirs.paths)))
@@ -84,6 +86,7 @@ def _source(place: Place, one: Version, other: Version) -> dict[str, Json]:
         with Repository.open(place.repo, trust_owner=True) as repo:
             trees = repo.links(mine.commit)[0], repo.links(theirs.commit)[0]
             return {
+                **places,
                 "commits": _commits(repo, mine.commit, theirs.commit, paths),
                 "taken_back": _commits(repo, theirs.commit, mine.commit, paths),
                 "files": [{"path": path, "change": how} for how, path in _scope.differing(repo, *trees, paths)],
@@ -113,6 +116,9 @@ def _say(told: dict[str, Json], fields: tuple[FieldDiff, ...] | None) -> None:
     for field in fields or ():
         for path, old, new in _readable(field):
             say(f"    {plain(path)}: {compact(old)} → {compact(new)}")
+    if told["elsewhere"]:
+        moved = " → ".join((told[side]["source_commit"] or "none")[:8] for side in ("before", "after"))
+        say(f"    its code lies elsewhere ({plain(told['elsewhere'])}): {moved}")
     if told["commits"] is None:
         say("its commits are not in this repository")
         return

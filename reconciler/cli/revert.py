@@ -116,6 +116,7 @@ def _written(
         )
     commits = revert.touching(repo, good, wanted.head, chosen)
     name = branch or _name(wanted)
+    revert.check(name)
     made = repo.branch(name)
     if made is None or repo.links(made) != (top, (wanted.head,)):  # else it was asked before, and is there
         made = _commit(repo, wanted, top, commits)

@@ -81,8 +81,9 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
     declared_as, whole, applied_whole = desired.deployments, desired.whole_commit, observed.whole_commit
     whole_moved = whole != applied_whole
     for name, live in observed.deployments.items():
-        known = live.declared
-        if live.quarantine:
+        known = live
+        if live.quarantine is not None:
+            known = live.declared
             found.quarantined.append(live)
         declared = declared_as.get(name)
         if declared is None:

@@ -81,7 +81,8 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
 def _touch_files(observed: Observed, commits: dict[str, str | None], touched: Touched) -> None:
     if not commits:
         return
-    for deployment in (d.declared for d in observed.deployments.values()):
+    for live in observed.deployments.values():
+        deployment = live if live.quarantine is None else live.declared
         if deployment.file in commits and not deployment.invalid:
             deployment.spec_commit = commits[deployment.file]
             touched.deployments.add(deployment.name)

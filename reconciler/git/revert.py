@@ -8,7 +8,7 @@ from dulwich.config import StackedConfig
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ShaFile
 
-from reconciler.git import history, tree
+from reconciler.git import history, refs, tree
 from reconciler.git.objects import COMMIT, TREE
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, InvalidRequestError
@@ -138,8 +138,16 @@ def commit(repo: Repository, top: str, parent: str, *, who: Person, at: datetime
     return _put(repo, _store(repo), COMMIT, text.encode("utf-8", "surrogateescape"))
 
 
+def check(name: str) -> None:
+    """Raises InvalidRequestError for what is no name of a branch."""
+    if name.startswith("-") or not refs.valid(f"refs/heads/{name}"):
+        raise InvalidRequestError(
+            f"{name!r} is no name for a branch", hint="letters, digits, `-`, `_` and `/` are safe"
+        )
+
+
 def branch(repo: Repository, name: str, made: str) -> None:
-    """Make a branch at a commit. Raises ConflictError where one of that name is, InvalidRequestError for no name."""
+    """Make a branch at a commit. Raises ConflictError where one of that name is."""
     if not repo.refs.create(f"refs/heads/{name}", made):
         raise ConflictError(
             f"the branch {name} exists and holds something else",

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 from helpers_acceptance import ask, begin, events, output, restart, spec, state_root, status
-from helpers_daemon import Daemon, answer
+from helpers_daemon import Daemon, answer, until
 from helpers_git import Repo
 
 from reconciler.cli import cli
@@ -188,6 +188,14 @@ def test_what_cannot_be_held_is_refused_with_its_reason(tmp_path):
         repo.git("gc", "-q", "--prune=now")
         gone = refused(path, "quarantine", NAME, "--version", "gen:3", "--reason", "r")
         assert f"commit {third[:12]} is not in the repository any more" in gone
+        # What is held stays through a gc though no branch, tag or run names it any more.
+        assert verb(path, "quarantine", NAME, "--version", "gen:2", "--reason", "r").exit_code == 0
+        until(lambda: second in repo.git("for-each-ref", "refs/reconciler/pins"), "the commit is not pinned")
+        restart(daemon)
+        repo.git("tag", "-d", "kept")
+        repo.git("gc", "-q", "--prune=now")
+        assert ran(path)["source_commit"] == second
+        assert verb(path, "release", NAME, "--reason", "r").exit_code == 0
         daemon.stop()
         with sqlite3.connect(state_root(repo) / "log.db", timeout=10) as db:
             db.execute("DELETE FROM payloads WHERE digest = ?", (specs[1],))

@@ -90,7 +90,7 @@ def test_diff_backwards_takes_back(told):
         (("history", "x/y"), "no deployment"),
         (("revert", "f/whole"), "say what is to go back"),
         (("revert", "f/whole", "--path", "x"), "nothing differs at 'x'"),
-        (("revert", "f/scoped", "--branch", "a..b"), "a..b"),
+        (("revert", "f/scoped", "--branch", "a..b"), "'a..b' is no name for a branch"),
         (("revert", "f/scoped", "--branch", "main"), "exists and holds something else"),
     ],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_code_that_lies_on_another_branch_is_told(tmp_path):
     story.repo.git("config", "user.email", "ana@example.org")
     story.repo.commit({"code/f.py": FLOW.format(more="")})
     story.repo.branch("lib")
-    story.repo.commit({"code/f.py": FLOW.format(more="")}, "lib")
+    story.repo.commit({"code/f.py": FLOW.format(more=", q: int = 2")}, "lib")
     story.repo.checkout("main")
     elsewhere = {"name": "x", "pull": [{"git_clone": {"repository": ".", "branch": "lib"}}]}
     story.commit({"specs/a.yaml": specs(elsewhere)}, "good")
@@ -158,4 +158,6 @@ def test_code_that_lies_on_another_branch_is_told(tmp_path):
     said = story("revert", "f/x", "--version", "gen:1").stdout
     assert "its code lies elsewhere (branch lib): revert it there too" in said
     assert "specs/a.yaml" in said
-    assert "Ada Lovelace: bad" in story("diff", "f/x", "gen:1").stdout
+    told = story("diff", "f/x", "gen:1").stdout
+    assert "Ada Lovelace: bad" in told
+    assert f"(branch lib): {story.repo.head('lib')[:8]} → " in told
