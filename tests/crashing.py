@@ -85,9 +85,9 @@ def arm(place: str, plan: dict) -> None:
 def poisoned(plan: dict) -> None:
     """Make the parsers of specs and of code deadly for a text, as a crash in C code would be."""
     reading = importlib.import_module("reconciler.core._reading")
-    observe = importlib.import_module("reconciler.daemon.observe")
+    rows = importlib.import_module("reconciler.daemon.spec_row")
     supervise = importlib.import_module("reconciler.daemon.supervise")
-    for module, name in ((reading, "_decode"), (observe, "parse"), (supervise, "_complete")):
+    for module, name in ((reading, "_decode"), (rows, "parse"), (supervise, "_complete")):
         arm_text(module, name, plan)
 
 

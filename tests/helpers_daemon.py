@@ -62,9 +62,10 @@ def until(what: Callable[[], Any], said: str = "it did not happen") -> Any:
 class Daemon:
     """`reconciler serve` on a repository, ready when `with` is entered, ended when it is left; its runs too."""
 
-    def __init__(self, repo: Repo, *options: str) -> None:
+    def __init__(self, repo: Repo, *options: str, env: dict[str, str] | None = None) -> None:
         self.repo = repo
         self.options = options
+        self.env = env or {}
         self.output = repo.path.parent / f"{repo.path.name}.serve.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -77,7 +78,7 @@ class Daemon:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "reconciler", "-C", str(self.repo.path), "serve", *self.options],
-                env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=environment() | self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         until(self._ready, "the daemon did not start")
 

@@ -16,7 +16,7 @@ OUTSIDE = {"__init__", "__main__"}  # the face for authors and the command
 DOORS = {
     "dulwich": {"git"},
     "sqlite3": {"stores"},
-    "yaml": {"core/document", "core/_document_marks", "core/_document_scalars"},
+    "yaml": {"core/document", "core/_document_marks", "core/_document_nodes", "core/_document_scalars"},
     "croniter": {"schedules/cron"},
     "dateutil": {"schedules/rrule", "schedules/_recurrence", "schedules/_ical"},
     "jsonschema": {"core/parameters", "core/_checks", "core/_messages"},

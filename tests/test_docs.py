@@ -12,6 +12,7 @@ from served import ROOT, blocks
 
 from reconciler import plugins, pools, schedules, steps
 from reconciler.cli import cli
+from reconciler.core import overlay
 from reconciler.core.parse import parse
 from reconciler.daemon.config import Settings
 from reconciler.model import errors
@@ -25,7 +26,9 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted(ROOT.glob("examples/*/README.md")),
 ]
-SPECS = [*ROOT.glob("specs/*.yaml"), *ROOT.glob("examples/**/*.yaml")]
+YAML = [*ROOT.glob("specs/*.yaml"), *ROOT.glob("examples/**/*.yaml")]
+OVERLAYS = [path for path in YAML if path.parent.name == "env"]
+SPECS = [path for path in YAML if path not in OVERLAYS]
 VERBS = cli.list_commands(click.Context(cli))  # type: ignore[attr-defined]
 HELP = CliRunner().invoke(cli, ["--help"]).output
 
@@ -60,6 +63,11 @@ def test_the_readme_shows_a_spec() -> None:
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_a_spec_of_ours_has_no_problems_and_no_notes(spec: Path) -> None:
     assert problems(spec.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("page", OVERLAYS, ids=name_of)
+def test_an_overlay_of_ours_has_no_problems(page: Path) -> None:
+    assert overlay.read(page.read_bytes(), page.name, "", {}).problems == ()
 
 
 @pytest.mark.parametrize("verb", VERBS)

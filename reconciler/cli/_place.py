@@ -34,5 +34,5 @@ class Place:
 
 
 def settings_of(place: Place, flags: Mapping[str, Any]) -> config.Settings:
-    """The operator's settings for a place."""
-    return config.load(place.state_root, flags)
+    """The operator's settings for a place; an option that is not given, or not once, is no flag."""
+    return config.load(place.state_root, {key: value for key, value in flags.items() if value != ()})

@@ -8,6 +8,7 @@ from reconciler.cli._place import Place
 from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
 from reconciler.cli._tip import tip
 from reconciler.cli.status import active, shown
+from reconciler.daemon import client
 from reconciler.git.provenance import version_info
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
@@ -37,13 +38,14 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
     spec = payload(log, known.digest)
     info, note = _version(place, observed, known, spec or {})
     hold = known.suspended
-    return shown(known, observed, tip(place.repo, observed), active(observed).get(known.name)) | {
+    return shown(known, observed, tip(place.repo, observed, known.preview), active(observed).get(known.name)) | {
         "next_due": next_due(known, now),
         "file": known.file,
         "line": known.line,
         "created_at": instant(known.created_at),
         "updated_at": instant(known.updated_at),
         "paused": known.paused,
+        "previewed": _previewed(observed, known),
         "suspended": {"reason": hold.reason, "who": hold.who, "at": instant(hold.at)} if hold else None,
         "quarantine": _quarantine(observed, known),
         "tags": list(known.tags),
@@ -52,7 +54,8 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "version_info": info,
         "version_note": note,
         "spec": spec,
-        "problems": [p for p in observed.problems if p["file"] == known.declared.file],
+        "secrets": _secrets(place, known.name, spec),
+        "problems": [p for p in _problems(observed, known) if p["file"] == known.declared.file],
     }
 
 
@@ -75,6 +78,30 @@ def _quarantine(observed: Observed, known: Deployment) -> dict[str, Json] | None
             "spec": f"{wanted.file}:{wanted.line}",
         },
     }
+
+
+def _problems(observed: Observed, known: Deployment) -> list[dict[str, Json]]:
+    preview = observed.previews.get(known.preview)
+    return preview.problems if preview else observed.problems
+
+
+def _previewed(observed: Observed, known: Deployment) -> dict[str, Json] | None:
+    """The branch that it previews, at which commit and until when."""
+    preview = observed.previews.get(known.preview)
+    if preview is None:
+        return None
+    return {"branch": known.preview, "revision": preview.revision, "until": instant(preview.until)}
+
+
+def _secrets(place: Place, name: str, spec: Json) -> list[Json] | None:
+    """The secrets that a spec names, and what gives each; None where only a daemon could say, and none answers."""
+    if "{{" not in str(spec):
+        return []
+    try:
+        found: list[Json] = client.ask(place.state, "secrets", {"deployment": name})
+    except ReconcilerError:
+        return None
+    return found
 
 
 def _schedule(scheduled: Scheduled) -> dict[str, Json]:
@@ -102,6 +129,7 @@ def _version(place: Place, observed: Observed, known: Deployment, spec: dict[str
 
 
 def _text(told: dict[str, Json]) -> None:
+    branch = told["previewed"]
     held = told["quarantine"]
     git = held["git"] if held else {}
     last, hold, info = told["last_run"], told["suspended"], told["version_info"] or {}
@@ -124,9 +152,14 @@ def _text(told: dict[str, Json]) -> None:
             ("spec", f"{told['file']}:{told['line']}"),
             ("spec commit", told["spec_commit"]),
             ("generation", f"{told['generation']}, since {when(told['updated_at'])}"),
-            ("paused", "in git" if told["paused"] else None),
+            ("paused", "in git" if told["paused"] and not branch else None),
+            (
+                "preview",
+                f"of {branch['branch']} at {branch['revision']} until {when(branch['until'])}" if branch else None,
+            ),
             ("tags", ", ".join(told["tags"])),
             ("next due", when(told["next_due"])),
+            ("secrets", _secrets_text(told["secrets"])),
         ]
     )
     for schedule in told["schedules"]:
@@ -134,6 +167,19 @@ def _text(told: dict[str, Json]) -> None:
     spec_text(told["spec"])
     for problem in told["problems"]:
         say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
+
+
+def _secrets_text(found: list[dict[str, Json]] | None) -> str | None:
+    if found is None:
+        return "no daemon answers, and only it knows them"
+    return ", ".join(f"{one['name']} ({_source(one)})" for one in found) or None
+
+
+def _source(one: dict[str, Json]) -> str:
+    if one["source"]:
+        return str(one["source"])
+    why = "not for previews" if one["refused"] else "missing"
+    return f"{why}: {'runs fail' if one['needed'] else 'the fallback is used'}"
 
 
 def _schedule_text(schedule: dict[str, Json]) -> None:

@@ -11,6 +11,7 @@ from reconciler.core import retries, rows
 from reconciler.core.script import TRIGGER
 from reconciler.engine import timeline
 from reconciler.model.plan import Json
+from reconciler.model.state import REPLAY
 from reconciler.stores import Log, RunFilter
 
 RECORDED = ("since until start_at made_for schedule cause who origin spec spec_commit pool queue retries").split()
@@ -42,12 +43,21 @@ def everything(place: Place, log: Log, row: dict[str, Json]) -> dict[str, Json]:
         "start_at": row["start_at"],
         "labels": {**(spec.get("labels") or {}), **row["labels"]},
         "variables": _names(payload(log, row["variables"])),
-        "retried_by": [run["id"] for run in log.runs(RunFilter(origin=row["id"]))],
+        **_again(log, row["id"]),
         "next": waits.next(row),
         "result": payload(log, detail.get("result")),
         "error": payload(log, detail.get("error")),
         **{key: detail.get(key) for key in PROVEN},
         **_timeline(place, row),
+    }
+
+
+def _again(log: Log, run: str) -> dict[str, list[str]]:
+    """The runs that tried it again, and those that replayed it."""
+    found = log.runs(RunFilter(origin=run))
+    return {
+        "retried_by": [each["id"] for each in found if each["trigger"] != REPLAY],
+        "replayed_by": [each["id"] for each in found if each["trigger"] == REPLAY],
     }
 
 
@@ -85,8 +95,9 @@ def _text(run: dict[str, Json], waits: Waits) -> None:
             ("due", when(run["due"])),
             ("not before", when(run["start_at"])),
             ("created", f"{when(run['created_at'])} by {_asked(run)}"),
-            ("retry of", run["origin"]),
+            ("replay of" if run["trigger"] == REPLAY else "retry of", run["origin"]),
             ("tried again by", ", ".join(run["retried_by"])),
+            ("replayed by", ", ".join(run["replayed_by"])),
             ("started", when(run["started_at"])),
             ("finished", when(run["finished_at"])),
             ("exit", _exit(run["exit"])),

@@ -17,14 +17,20 @@ _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LIMIT = 4096
 
 
-def tip(repo: Path, observed: Observed) -> str | None:
-    """The commit of the branch that the log tracks; None when it cannot be read."""
-    if not observed.branch:
+def tips(repo: Path, observed: Observed) -> dict[str, str | None]:
+    """The commit of each previewed branch, and by the empty name that of the tracked one."""
+    return {branch: tip(repo, observed, branch) for branch in ("", *observed.previews)}
+
+
+def tip(repo: Path, observed: Observed, preview: str = "") -> str | None:
+    """The commit of the branch that the log tracks, or of a previewed one; None when it cannot be read."""
+    branch = preview or observed.branch
+    if not branch:
         return None
     try:
         common = locate(repo).common_dir
         kind = f"remotes/{observed.remote}" if observed.remote else "heads"
-        return _plain(common, f"refs/{kind}/{observed.branch}") or _opened(repo, observed)
+        return _plain(common, f"refs/{kind}/{branch}") or _opened(repo, branch, observed.remote)
     except (ReconcilerError, OSError):
         return None
 
@@ -54,8 +60,8 @@ def _id(text: bytes) -> str | None:
     return text.decode() if _ID.fullmatch(text) else None
 
 
-def _opened(repo: Path, observed: Observed) -> str | None:
+def _opened(repo: Path, branch: str, remote: str | None) -> str | None:
     repository: Any = importlib.import_module("reconciler.git.repository").Repository
     with repository.open(repo, trust_owner=True) as opened:
-        found: str | None = opened.branch(observed.branch, observed.remote)
+        found: str | None = opened.branch(branch, remote)
     return found

@@ -92,7 +92,8 @@ def _now(log: Log, name: str, place: Place) -> Answer:
         last = explain.facts_of(found[-1])
         return Answer("pruned", f"{name} is not deployed any more: {last.said}", tuple(_told(found)))
     observed, now = observe(log), _clock.now()
-    axes = health.status(known, observed, observed.revision)
+    preview = observed.previews.get(known.preview)
+    axes = health.status(known, observed, preview.revision if preview else observed.revision)
     said = [f"{name} is {axes.health}{f': {axes.reason}' if axes.reason else ''}"]
     version = _version(list(past.read(log, name)), now)
     said += [version] if version else []

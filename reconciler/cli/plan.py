@@ -18,9 +18,11 @@ DRIFT = 3
 @click.command("plan")
 @click.argument("revision", required=False, metavar="[REV | BASE..HEAD]")
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: what the daemon reads, else specs).")
+@click.option("--env", metavar="NAME", help="Environment: its overlay (default: the daemon's, else none).")
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="For `{{ NAME }}`; once for each.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 @click.pass_obj
-def command(obj: dict[str, Any], revision: str | None, specs: str | None, as_json: bool) -> None:
+def command(obj: dict[str, Any], /, revision: str | None, as_json: bool, **flags: Any) -> None:
     """Show what git would change: against the log, or HEAD against BASE; never uses the network.
 
     \b
@@ -31,7 +33,7 @@ def command(obj: dict[str, Any], revision: str | None, specs: str | None, as_jso
      problems: [{file, line, column, key, message}], notes: [the same keys]}
     """
     place = Place.of(obj)
-    planner = Planner(place, settings_of(place, {"specs": specs}))
+    planner = Planner(place, settings_of(place, flags))
     with planner.repo, quickly(), progress("reading specs"):
         if revision and ".." in revision:
             base, _, head = revision.partition("..")

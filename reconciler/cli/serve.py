@@ -26,9 +26,14 @@ class _Lines(logging.Formatter):
 @click.option("--remote", metavar="NAME", help="Fetch this remote and track its branch; the work tree is left alone.")
 @click.option("--interval", metavar="TIME", help="Time between fetches, such as 30s (default) or 5m.")
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: specs).")
+@click.option("--env", metavar="NAME", help="Environment: its overlay env/NAME.yaml; kept until another is named.")
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="For `{{ NAME }}`; once for each.")
 @click.option("--prune-limit", metavar="SHARE", help="Share of deployments a revision may prune unasked (0.5).")
 @click.option("--on-rewind", type=click.Choice(["accept", "refuse"]), help="When the branch moves back or aside.")
 @click.option("--limit", metavar="N", help="Runs at once on this host (default: 8 a processor).")
+@click.option("--preview", multiple=True, metavar="PATTERN", help="Deploy these branches too, such as 'feature/*'.")
+@click.option("--preview-ttl", metavar="TIME", help="How long after its branch last moved a preview stays (7d).")
+@click.option("--notes", is_flag=True, default=None, help="Write run results to git notes (refs/notes/reconciler).")
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_obj
 def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> None:
@@ -40,6 +45,7 @@ def command(obj: dict[str, Any], /, once: bool, verbose: bool, **flags: Any) -> 
     output.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[output], level=logging.DEBUG if verbose else logging.INFO)
     place = Place.of(obj)
+    flags["preview"] = flags["preview"] or None
     settings = settings_of(place, flags)
     state = state_dir.prepare(place.state_root, allow_network_fs=settings.allow_network_fs)
     daemon = wiring.build(place.repo, state, settings)

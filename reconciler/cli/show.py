@@ -27,7 +27,8 @@ def command(obj: dict[str, Any], name: str | None, revision: str | None, *, as_j
     \b
     JSON of a deployment: as `status --json`, and {file, line, created_at, updated_at, paused, suspended, quarantine:
      null | {version, reason, who, at, git: {version, source_commit, spec_commit, generation, spec}}, tags, source,
-     schedules: [{id, rule, accounted, next}], version_info, version_note, spec, problems}
+     previewed: {branch, revision, until}, schedules: [{id, rule, accounted, next}], version_info, version_note, spec,
+     problems}
     JSON of a run: as `runs --json`, and {since, until, next, cause, who, origin, made_for, spec, spec_commit,
      pool, queue, retries, attempts, start_at, schedule, labels, variables (names), retried_by: [RUN], result,
      error: {type, message, traceback}, steps, exit, commit, tree, interpreter, flow_name, flow_version, git_present,

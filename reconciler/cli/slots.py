@@ -15,7 +15,7 @@ import click
 from reconciler.cli import _clock, _past
 from reconciler.cli._log import deployment, reading
 from reconciler.cli._place import Place
-from reconciler.cli._print import when
+from reconciler.cli._print import plain, when
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
@@ -124,7 +124,11 @@ def _applied(obj: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, 
     """The active schedules of a deployment as applied, labelled. Raises NotFoundError."""
     with reading(Place.of(obj)) as log:
         known = deployment(log, name)
-    if known.paused or known.suspended:
+    if known.preview:
+        click.echo(
+            f"{name} is a preview of {plain(known.preview)}: its schedules are paused, and name no slots", err=True
+        )
+    elif known.paused or known.suspended:
         held = " and ".join(w for w, on in (("suspended", known.suspended), ("paused in git", known.paused)) if on)
         click.echo(f"{name} is {held}: these slots are skipped", err=True)
     active = [s.rule for s in known.schedules if s.rule.get("active", True)]

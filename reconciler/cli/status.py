@@ -1,5 +1,6 @@
 """Show every deployment: in sync with git, healthy, and how its last run went."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,13 +13,17 @@ from reconciler.cli._log import quickly, reading
 from reconciler.cli._next import next_due
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, say, table, when, word
-from reconciler.cli._tip import tip
+from reconciler.cli._tip import tips
 from reconciler.core import health
 from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
 from reconciler.model.plan import Json
 from reconciler.model.state import ACTIVE, Deployment, Observed, Run, State
+
+LEFT = "previews"
+"""The kind under which the daemon keeps the branches that it has no room for: daemon/previews.KIND."""
+FEW = 10
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -40,24 +45,26 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
 
     \b
     JSON: a list of {deployment, version, source_commit, spec_commit, generation, quarantined, sync, health, reason,
-    next_due, last_run}; last_run is null or {id, state, finished_at}, quarantined null or {version, at, who, reason,
-    git}.
+    next_due, last_run, preview}; last_run is null or {id, state, finished_at}, quarantined null or {version, at, who,
+    reason, git}, preview null or the branch.
     """
     place = Place.of(obj)
     with reading(place) as log, quickly():
         observed = observe(log)
-    head = tip(place.repo, observed)
+        left = json.loads(log.cache_get(LEFT, "") or b"[]") if observed.previews else []
+    heads = tips(place.repo, observed)
     now, started = _clock.now(), active(observed)
     keep = _filter(**only)
     rows = []
     for deployment in sorted(observed.deployments.values(), key=lambda d: d.name):
-        row = shown(deployment, observed, head, started.get(deployment.name))
+        row = shown(deployment, observed, heads.get(deployment.preview), started.get(deployment.name))
         if keep(deployment, row):
             rows.append(row | {"next_due": next_due(deployment, now)})
     if as_json:
         print_json(rows)
         return
-    _head(observed, head)
+    _head(observed, heads[""])
+    _previews(observed, left)
     if rows:
         titles = ("DEPLOYMENT", "SYNC", "HEALTH", "LAST RUN", "VERSION", "GEN", "NEXT DUE", "REASON")
         table(titles, [_line(row) for row in rows])
@@ -87,6 +94,7 @@ def shown(deployment: Deployment, observed: Observed, head: str | None, running:
         "reason": axes.reason,
         "next_due": None,
         "last_run": _last(deployment, running),
+        "preview": deployment.preview or None,
     }
 
 
@@ -144,15 +152,33 @@ def _within(at: datetime | None, since: datetime | None, until: datetime | None)
 def _head(observed: Observed, head: str | None) -> None:
     """What is applied, and what is in the way of what git says now."""
     where = f"{observed.remote}/{observed.branch}" if observed.remote else observed.branch
+    env = f", environment {plain(observed.env)}" if observed.env else ""
     applied = f"applied {observed.revision[:8]}" if observed.revision else "nothing applied yet"
     more = f", git is at {head[:8]}" if head and head != observed.revision else ""
-    say(f"branch {plain(where)}: {applied}{more}")
+    say(f"branch {plain(where)}{env}: {applied}{more}")
     if observed.stale:
         say(f"{word('Unknown')}: {plain(observed.stale['reason'])}, since {when(observed.stale['since'])}")
     if observed.refused:
         revision, why = observed.refused["revision"], plain(observed.refused["reason"])
         say(f"{word('refused')} {revision[:12]}: {why}; to apply it: reconciler confirm {revision[:12]} --reason '…'")
     for problem in observed.problems:
-        where = f"{problem['file']}:{problem['line']}:{problem['column']}"
-        key = f"{problem['key']}: " if problem["key"] else ""
-        say(f"{word('problem')} {plain(where)}: {plain(key + problem['message'])}")
+        _problem(problem)
+
+
+def _previews(observed: Observed, left: Sequence[str]) -> None:
+    """The branches that are deployed beside the tracked one, and what is wrong with them."""
+    for branch, preview in sorted(observed.previews.items()):
+        until = when(instant(preview.until))
+        said = f"over since {until}: push to it to have it back" if preview.over else f"until {until}"
+        say(f"preview of {plain(branch)}: {preview.revision[:8]}, {said}")
+        for problem in preview.problems:
+            _problem(problem, f"of {branch} ")
+    if left:
+        few = ", ".join(left[:FEW]) + (", …" if len(left) > FEW else "")
+        say(f"{len(left)} more branches match and are not previewed, with commits no newer than those: {plain(few)}")
+
+
+def _problem(problem: dict[str, Json], of: str = "") -> None:
+    where = f"{of}{problem['file']}:{problem['line']}:{problem['column']}"
+    key = f"{problem['key']}: " if problem["key"] else ""
+    say(f"{word('problem')} {plain(where)}: {plain(key + problem['message'])}")

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import abspath, realpath
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
 from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
-from reconciler.daemon.observe import ROOT_FILE, Observer
+from reconciler.daemon.observe import Observer
+from reconciler.daemon.reading import Environment
+from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, SpecDir
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
 from reconciler.git.work_tree import WorkTree
@@ -32,25 +34,26 @@ NOWHERE = Path("/nonexistent")
 @click.command("validate")
 @click.argument("path", required=False)
 @click.option("--specs", metavar="DIR", help="Directory of spec files (default: specs).")
+@click.option("--env", metavar="NAME", help="As this environment only (default: as none, and as each that is there).")
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="For `{{ NAME }}`; once for each.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 @click.pass_obj
-def command(obj: dict[str, Any], path: str | None, specs: str | None, as_json: bool) -> None:
+def command(obj: dict[str, Any], /, path: str | None, as_json: bool, **flags: Any) -> None:
     """Check spec files and the code they name as they lie in the work tree; what the daemon would refuse is refused.
 
     \b
     PATH is a file or folder, in a repository or not. Exit 0, or 1 on problems; never uses the network.
     JSON: {problems: [{file, line, column, key, message}], notes: [the same keys]}
     """
-    settings = _settings(obj, path, specs)
+    settings = _settings(obj, path, flags)
     target = _target(obj, path, settings.specs)
     with quickly(), progress("reading specs"):
-        desired = _read(target, settings.allow_hosts)
-    problems, notes = told_offline(desired.problems, desired.notes)
-    problems, notes = target.only(problems), target.only(notes)
+        found = _read(target, settings)
+    problems, notes = target.only(_together(found, 0)), target.only(_together(found, 1))
     if as_json:
         print_json({"problems": [p.json() for p in problems], "notes": [n.json() for n in notes]})
     else:
-        _tell(target, desired, problems, notes)
+        _tell(target, found, problems, notes)
     sys.exit(int(bool(problems)))
 
 
@@ -74,14 +77,14 @@ class Target:
         return tuple(p for p in told if self.holds(p.file))
 
 
-def _settings(obj: dict[str, Any], path: str | None, specs: str | None) -> Settings:
-    """The operator's settings; outside of any repository there are none but the flag."""
+def _settings(obj: dict[str, Any], path: str | None, flags: dict[str, Any]) -> Settings:
+    """The operator's settings; outside of any repository there are none but the flags."""
     try:
-        return settings_of(Place.of(obj), {"specs": specs})
+        return settings_of(Place.of(obj), flags)
     except SourceUnavailableError:
         if path is None:
             raise
-        return Settings(specs=specs or Settings().specs)
+        return settings_of(Place(NOWHERE, NOWHERE), flags)
 
 
 def _target(obj: dict[str, Any], path: str | None, specs: str) -> Target:
@@ -133,28 +136,71 @@ def _repository(folder: Path) -> Repository | None:
         return None
 
 
-def _read(target: Target, hosts: tuple[str, ...]) -> Desired:
-    """What the files say, read by the very code that reads commits."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the files say as one environment."""
+
+    env: str | None
+    desired: Desired
+    told: tuple[tuple[Problem, ...], tuple[Problem, ...]]
+    """Problems and notes."""
+
+
+def _read(target: Target, settings: Settings) -> list[Found]:
+    """What the files say, read by the very code that reads commits: as the environment that is set, or as each."""
     repo = _repository(target.root)
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
         if repo is not None:
-            others = mirrors.Mirrors(lambda: Repository.open(target.root, trust_owner=True), NOWHERE, hosts, 0.0)
+            opened = lambda: Repository.open(target.root, trust_owner=True)  # noqa: E731 - a thing to hand over
+            others = mirrors.Mirrors(opened, NOWHERE, settings.allow_hosts, 0.0)
             ours, resolve = others.ours, Resolved(others, Observed())
-        return Observer(target.specs, words(), ours, resolve).desired(tree, tree.head, None)
+        known = words()
+        found = []
+        for name in _environments(target, settings.env, tree):
+            env = Environment.of(name, settings.variables)
+            desired = Observer(target.specs, known, ours, resolve, env=env).desired(tree, tree.head, None)
+            found.append(Found(name, desired, told_offline(desired.problems, desired.notes)))
+        return found
 
 
-def _tell(target: Target, desired: Desired, problems: tuple[Problem, ...], notes: tuple[Problem, ...]) -> None:
+def _environments(target: Target, given: str | None, tree: WorkTree) -> list[str | None]:
+    """What the files are read as; where one overlay is asked for, as its environment."""
+    there = SpecDir(target.specs).environments(tree, tree.head)
+    asked = next((name for name, entry in there.items() if entry.path == target.part), None)
+    if given is not None or asked is not None:
+        return [asked if given is None else given or None]
+    return [None, *sorted(there)]
+
+
+def _together(found: list[Found], which: int) -> tuple[Problem, ...]:
+    """Problems or notes of every environment, each once: with the name of the one it is met in, where only there."""
+    first, *rest = found
+    told = list(first.told[which])
+    for each in rest:
+        apart = f"{OVERLAYS}/{each.env}."
+        for one in each.told[which]:
+            if one not in told:
+                named = apart in one.file or one in first.told[which]
+                told.append(one if named else replace(one, message=f"{one.message} (as {each.env})"))
+    return tuple(sorted(set(told)))
+
+
+def _tell(target: Target, found: list[Found], problems: tuple[Problem, ...], notes: tuple[Problem, ...]) -> None:
     for problem in problems:
         located("problem", problem)
     for note in notes:
         located("note", note)
-    sound = sum(target.holds(d.file) for d in desired.deployments.values())
-    if not sound and not problems:
+    files = {d.name: d.file for each in reversed(found) for d in each.desired.deployments.values()}
+    sound = sum(map(target.holds, files.values()))
+    overlaid = f"/{OVERLAYS}/" in f"/{target.part}"
+    if not sound and not problems and not overlaid:
         say(f"no deployments in {plain(target.part or target.specs)} of {plain(target.root)}")
         return
     counts = (
         f"{sound} deployment{'s' * (sound != 1)} without fault, {len(problems)} problem{'s' * (len(problems) != 1)}"
     )
+    as_each = ", ".join(each.env for each in found if each.env)
+    counts += f"; environments: {plain(as_each)}" if as_each else ""
     say(paint(counts, "red" if problems else "green"))

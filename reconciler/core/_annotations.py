@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from reconciler.core import _types as types
-from reconciler.core._classes import Class, Kind, Member, classify, config, members, values
-from reconciler.core._fields import Settings, constrained, settings
+from reconciler.core._classes import Class, Kind, Member, classify, config, early, enum_value, hooked, members, values
+from reconciler.core._fields import Settings, constrained, sees_raw, settings, within
 from reconciler.core._literals import NotLiteralError, literal
 from reconciler.core._modules import Code, External, Found, dotted
 from reconciler.core._names import Binding, Imported, Module
@@ -17,6 +17,8 @@ MAX_NODES = 2_000
 """Schema nodes of one signature; aliases of aliases can double at each step."""
 MAX_DEPTH = 24
 MAX_CLASSES = 200
+_EITHER = {"allow_population_by_field_name", "populate_by_name", "validate_by_name"}
+"""Settings of a model under which a field with an alias goes by its own name too."""
 
 
 class Schemas:
@@ -123,7 +125,7 @@ class Schemas:
         if form is None or not (arguments or form == Form.TUPLE):
             return self._named(node, module, depth)
         if form == Form.LITERAL:
-            return self._literal(arguments)
+            return self._literal(arguments, module)
         if form == Form.UNION:
             return self._union(arguments, module, depth)
         if form == Form.TUPLE:
@@ -151,14 +153,16 @@ class Schemas:
         items = [self.of(argument, module, depth + 1) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
-    def _literal(self, arguments: Sequence[ast.expr]) -> Schema:
+    def _literal(self, arguments: Sequence[ast.expr], module: Module) -> Schema:
         try:
-            return types.enumerated([literal(argument) for argument in arguments])
+            return types.enumerated([literal(enum_value(self._code, module, argument)) for argument in arguments])
         except NotLiteralError:
             self._note("a member of Literal is not read: any value is accepted")
             return {}
 
     def _annotated(self, schema: Schema, metadata: Sequence[ast.expr], module: Module) -> Schema:
+        if any(sees_raw(self._code, module, item) for item in metadata):
+            schema = {}
         for item in metadata:
             said = settings(self._code, module, item)
             if said:
@@ -194,23 +198,33 @@ class Schemas:
 
     def _object(self, kind: Class) -> Schema:
         said = config(kind)
-        if "alias_generator" in said:
+        raw = early(self._code, kind) if kind.kind is Kind.MODEL else set()
+        if "*" in raw or hooked(kind):
+            self._note(f"{kind.node.name} decides itself which values it takes: any value is accepted")
+            return {}
+        if "alias_generator" in said or kind.open:
             return {"type": "object"}
         properties: Schema = {}
         required: list[str] = []
+        forbids = said.get("extra") == "forbid"
         for member in members(self._code, kind):
-            field = settings(self._code, member.module, member.default)
-            alias = field.alias if field else None
-            name = alias or member.name
-            properties[name] = self._property(member, field)
-            either = alias is not None and said.keys() & {"populate_by_name", "validate_by_name"}
-            if (member.required or (field is not None and not field.optional)) and not either:
-                required.append(name)
+            own = settings(self._code, member.module, member.default)
+            inner = within(self._code, member.module, member.annotation) if kind.kind is Kind.MODEL else None
+            told = [each for each in (own, inner) if each]
+            alias = next((each.alias for each in told if each.alias), None)
+            either = bool(alias and said.keys() & _EITHER)
+            schema_of = {} if member.name in raw else self._property(member, own)
+            properties |= dict.fromkeys([alias or member.name, *([member.name] if either else [])], schema_of)
+            renamed = any(each.renamed for each in told)
+            forbids = forbids and not renamed
+            needed = member.required or (own is not None and not own.optional)
+            if needed and not (either or renamed or (inner and inner.optional)):
+                required.append(alias or member.name)
         schema: Schema = {"type": "object", "properties": properties}
         if kind.kind is Kind.NAMED_TUPLE:
             items = {"prefixItems": list(properties.values()), "minItems": len(required), "maxItems": len(properties)}
             schema = {**schema, "type": ["array", "object"], **items}
-        if said.get("extra") == "forbid":
+        if forbids:
             schema["additionalProperties"] = False
         return {**schema, "required": required} if required else schema
 

@@ -51,7 +51,7 @@ def check(schema: Json) -> None:
         for keyword, value in part.items():
             _keyword(keyword, value, f"{where}/{keyword}", top=part is schema)
         if "$ref" in part:
-            queue.append((_target(schema, part["$ref"], f"{where}/$ref"), f"{where}/$ref", depth + 1))
+            queue.append((_followed(schema, part, f"{where}/$ref"), f"{where}/$ref", depth + 1))
         queue += [(inner, f"{where}/{name}", depth + 1) for name, inner in _inner(part, where)]
 
 
@@ -119,6 +119,18 @@ def _inner(part: Mapping[str, Json], where: str) -> Iterator[tuple[str, Json]]:
             if not isinstance(value, Mapping):
                 raise RefusedSchemaError(f"{where}/{keyword}: a mapping is expected")
             yield from ((f"{keyword}/{name}", inner) for name, inner in value.items())
+
+
+def _followed(schema: Json, part: Json, where: str) -> Json:
+    """What the reference of a part points to; refuses one that comes back to itself and looks at no value."""
+    target = found = _target(schema, part["$ref"], where)
+    passed = {id(part)}
+    while isinstance(found, Mapping) and "$ref" in found:
+        if id(found) in passed or len(passed) > MAX_DEPTH:
+            raise RefusedSchemaError(f"{where}: {str(part['$ref'])[:60]!r} leads on without end")
+        passed.add(id(found))
+        found = _target(schema, found["$ref"], where)
+    return target
 
 
 def _target(schema: Json, reference: Json, where: str) -> Json:

@@ -21,6 +21,8 @@ _NUMERIC = {
 }
 _TEXTS = ("title", "description")
 _LENGTHS = {"string": "Length", "array": "Items", "object": "Properties"}
+_NAMES = {"alias", "validation_alias"}
+_RAW = {"BeforeValidator", "GetPydanticSchema", "PlainValidator", "SkipValidation", "WrapValidator"}
 _ABSENT = {"default_factory", "init"}
 
 
@@ -32,6 +34,8 @@ class Settings:
     default: ast.expr | None = None
     optional: bool = False
     """A default is there, be it one that only running the code tells."""
+    renamed: bool = False
+    """It goes by a name that only running the code tells."""
 
     @property
     def alias(self) -> str | None:
@@ -57,7 +61,35 @@ def settings(code: Code, module: Module, node: ast.expr | None) -> Settings | No
     if isinstance(default, ast.Constant) and default.value is ...:
         default = None
     optional = default is not None or any(k.arg in _ABSENT for k in node.keywords)
-    return Settings(_read(node.keywords), default, optional)
+    keywords = _read(node.keywords)
+    named = [keyword.arg for keyword in node.keywords if keyword.arg in _NAMES]
+    renamed = any(not isinstance(keywords.get(name or ""), str) for name in named)
+    return Settings(keywords, default, optional, renamed)
+
+
+def within(code: Code, module: Module, annotation: ast.expr) -> Settings | None:
+    """What a `Field(…)` inside `Annotated[…, Field(…)]` says of a field of a model; the last one where there are more.
+
+    It may give the default and the name, as one on the right side of the field does.
+    """
+    if not isinstance(annotation, ast.Subscript) or not isinstance(annotation.slice, ast.Tuple):
+        return None
+    parts = dotted(annotation.value)
+    target = code.resolve(module, parts) if parts else None
+    if not isinstance(target, External) or target.name.rpartition(".")[2] != "Annotated":
+        return None
+    said = [found for item in annotation.slice.elts[1:] if (found := settings(code, module, item))]
+    wanted = [found for found in said if found.optional or found.alias or found.renamed]
+    return wanted[-1] if wanted else None
+
+
+def sees_raw(code: Code, module: Module, node: ast.expr) -> bool:
+    """Whether metadata of `Annotated` is a function of the author's that is given the value before its type is."""
+    parts = dotted(node.func if isinstance(node, ast.Call) else node)
+    target = code.resolve(module, parts) if parts else None
+    if not isinstance(target, External) or not target.name.startswith("pydantic."):
+        return False
+    return target.name.rpartition(".")[2] in _RAW
 
 
 def _read(keywords: list[ast.keyword]) -> dict[str, Json]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from reconciler.core._annotations import Schemas
 from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
-from reconciler.core._classes import Kind, classify
+from reconciler.core._classes import enum_value
 from reconciler.core._docstrings import parameter_docs
 from reconciler.core._fields import constrained, settings
 from reconciler.core._literals import NotLiteralError, literal
-from reconciler.core._modules import Code, Found, dotted
+from reconciler.core._modules import Code
 from reconciler.core._names import Module
 from reconciler.core._types import Schema
 
@@ -88,23 +88,12 @@ def _property(code: Code, schemas: Schemas, module: Module, parameter: _Paramete
     if default is None:
         return schema, False
     try:
-        value = literal(_member(code, module, default))
+        value = literal(enum_value(code, module, default))
     except NotLiteralError:
         return {**schema, "x-default": module.source(default)}, True
     if value is None and schema:  # `n: int = None` has always meant that None may be given
         schema = _or_none(schema)
     return {**schema, "default": value}, True
-
-
-def _member(code: Code, module: Module, default: ast.expr) -> ast.expr:
-    """The value of `Color.RED`; any other expression as it is."""
-    parts = dotted(default) if isinstance(default, ast.Attribute) else None
-    owner = code.resolve(module, parts[:-1]) if parts else None
-    kind = classify(code, owner) if isinstance(owner, Found) else None
-    if parts is None or kind is None or kind.kind not in {Kind.ENUM, Kind.STR_ENUM}:
-        return default
-    member = code.resolve(module, parts)
-    return member.binding if isinstance(member, Found) and isinstance(member.binding, ast.expr) else default
 
 
 def _or_none(schema: Schema) -> Schema:

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from reconciler.core._document_marks import Path, Place, dotted
-from reconciler.core.document import Document, Fault
+from reconciler.core.document import NOTHING, Document, Fault
 from reconciler.model.plan import Note, Problem
 
 MOST: Final = 100
@@ -20,8 +20,12 @@ class _Finding(NamedTuple):
 class Findings:
     """Collects; one problem per fault: what lies at or below a path already told is not told again."""
 
-    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, faults: tuple[Fault, ...] = (), beside: Document = NOTHING) -> None:
         self.faults = faults
+        self.beside = beside
+        """The overlay, in whose lines a fault of what it patched is told."""
+        self.patched: dict[Path, Path] = {}
+        """Paths as written that the overlay decides → paths in the overlay."""
         self.problems: list[_Finding] = []
         self.notes: list[_Finding] = []
         self.moved: dict[Path, Path] = {}
@@ -52,6 +56,14 @@ class Findings:
             path = self.moved[prefix] + path[len(prefix) :]
         return path
 
+    def source(self, path: Path, document: Document) -> tuple[Document, Path]:
+        """The file that decides what stands at a canonical or written path, and the path there."""
+        path = self.written(path)
+        for end in range(len(path), 0, -1) if self.patched else ():
+            if path[:end] in self.patched:
+                return self.beside, self.patched[path[:end]] + path[end:]
+        return document, path
+
     def bad(self, document: Document) -> set[int | None]:
         """The indexes of deployments with a problem; None stands for the rest of the file."""
         paths = [finding.path for finding in self.problems]
@@ -65,30 +77,28 @@ class Findings:
         """Problems and notes with their positions, in the order of the file."""
         told = [Problem(document.file, f.line, f.column, dotted(f.path), f.message) for f in self.faults]
         return (
-            _capped(told + _told(self.problems, document), "problems"),
-            _capped(_told(self.notes, document), "notes"),
+            _capped(told + self._placed(self.problems, document), "problems"),
+            _capped(self._placed(self.notes, document), "notes"),
         )
+
+    def _placed(self, findings: list[_Finding], document: Document) -> list[Problem]:
+        """One problem for each written place and message, naming who uses the anchor it stands in."""
+        places: dict[tuple[str, Path, str], tuple[Document, Place]] = {}
+        for path, message, on_key in findings:
+            where, inner = self.source(path, document)
+            place = where.marks.place(inner, key=on_key)
+            known = places.get((where.file, place.path, message))
+            if known is None or (known[1].anchor is None and place.anchor is not None):
+                places[where.file, place.path, message] = where, place
+        return [
+            Problem(file, *place.position, dotted(path), message + _used(place, where))
+            for (file, path, message), (where, place) in places.items()
+        ]
 
 
 def owner(path: Path) -> int | None:
     """The index of the deployment that a path lies in."""
     return path[1] if len(path) > 1 and path[0] == "deployments" and isinstance(path[1], int) else None
-
-
-def _told(findings: list[_Finding], document: Document) -> list[Problem]:
-    """One problem for each written place and message, naming who uses the anchor it stands in."""
-    if not findings:
-        return []
-    places: dict[tuple[Path, str], Place] = {}
-    for path, message, on_key in findings:
-        place = document.marks.place(path, key=on_key)
-        known = places.get((place.path, message))
-        if known is None or (known.anchor is None and place.anchor is not None):
-            places[place.path, message] = place
-    return [
-        Problem(document.file, *place.position, dotted(path), message + _used(place, document))
-        for (path, message), place in places.items()
-    ]
 
 
 def _used(place: Place, document: Document) -> str:

@@ -14,7 +14,6 @@ NO_EFFECT: Final[dict[str, dict[str, str]]] = {
         "max_scheduled_runs": "has no effect yet: one slot ahead is known",
     },
     "concurrency_limit": {"grace_period_seconds": "has no effect yet"},
-    "placeholder": {"secret": "secrets are not resolved yet: a run that needs this one fails"},
 }
 """Known keys that do nothing yet, by where they stand. Strike an entry when its behaviour arrives."""
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._document_scalars import Ambiguous
 from reconciler.core._parse_keys import nearest
-from reconciler.model import spec
+from reconciler.model import overlay, spec
 from reconciler.model.plan import Json
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {
@@ -18,6 +18,8 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
     "metric": spec.MetricQuery,
     "sla": spec.Sla,
     "queues": spec.WorkQueue,
+    "patches": overlay.Patch,
+    "target": overlay.Target,
 }
 _TRIGGERS: Final[dict[str, type[BaseModel]]] = {
     "event": spec.EventTrigger,
@@ -25,7 +27,10 @@ _TRIGGERS: Final[dict[str, type[BaseModel]]] = {
     "compound": spec.CompoundTrigger,
     "sequence": spec.SequenceTrigger,
 }
-_FORMS: Final[dict[type[BaseModel], tuple[str, ...]]] = {spec.DeploymentSpec: ("schedule",)}
+_FORMS: Final[dict[type[BaseModel], tuple[str, ...]]] = {
+    spec.DeploymentSpec: ("schedule",),
+    overlay.OverlayDocument: ("deployments", "work_pools"),
+}
 _TYPES: Final = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -43,6 +48,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("must be {} or more", "ge"),
     "less_than": ("must be less than {}", "lt"),
     "less_than_equal": ("must be {} or less", "le"),
+    "too_long": ("must have {} items or less", "max_length"),
     "string_too_long": ("must have {} characters or less", "max_length"),
 }
 

@@ -68,6 +68,8 @@ class Steps:
         rest = {key: value for key, value in inputs.items() if key not in ("id", "requires")}
         named = self.named(inputs.get("id"), path)
         required = self.required(inputs.get("requires"), path)
+        for unused in {"access_token", "credentials"} & rest.keys() if word == "git_clone" else ():
+            self.found.note((*path, unused), "has no effect: the daemon fetches, with the credentials of its own user")
         sound = True
         for where, message in self.check(word, rest):
             if not _templated(rest, where):

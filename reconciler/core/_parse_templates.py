@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.core import references
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._parse_findings import Findings
-from reconciler.core._parse_keys import NO_EFFECT
 from reconciler.core.template import KEEP, MissingValueError, TemplateError, follow, names, render
 from reconciler.model.plan import Json
 
@@ -56,6 +56,8 @@ class Templates:
     builds: bool
     """Whether there are build or push steps."""
     budget: Budget
+    used: set[str]
+    """The variables that were named, as they were asked for; shared by the parts of a deployment."""
 
     def resolve(self, value: Json, path: Path, area: str = TYPED) -> Json:
         """The value with what is known now put in; problems are told at their paths."""
@@ -95,23 +97,27 @@ class Templates:
         root = _root(name)
         if name.startswith("prefect.blocks."):
             raise TemplateError("Prefect's blocks do not exist here: give the value as {{ $NAME }} or as a variable")
-        if later and root == "secret":
-            if root in NO_EFFECT["placeholder"]:
-                self.found.note(path, NO_EFFECT["placeholder"][root])
-            return KEEP
+        if references.is_reference(name):
+            return _secret(name, path, area)
         if later and (root.startswith("$") or root in self.pull):
             return KEEP
         try:
-            return self.spend(follow(self.variables, name))
+            return self.spend(self.known(name))
         except MissingValueError:
             return self.outside(name, path, area)
 
     def variable(self, path: str, name: str) -> Json:
         """The variable at a path; a missing one is told by the name as written."""
         try:
-            return follow(self.variables, path)
+            return self.known(path)
         except MissingValueError:
             raise MissingValueError(name) from None
+
+    def known(self, path: str) -> Json:
+        """The variable at a path, noted as used. Raises MissingValueError."""
+        value = follow(self.variables, path)
+        self.used.add(path if path in self.variables else _root(path))
+        return value
 
     def outside(self, name: str, path: Path, area: str) -> Json:
         """A name that no variable answers: a step's output, or missing."""
@@ -132,6 +138,17 @@ class Templates:
         if self.budget.left < 0:
             raise TemplateError(f"the variables of this file expand to over {_MOST:,} characters")
         return value
+
+
+def _secret(name: str, path: Path, area: str) -> Json:
+    """A secret is known in a run only. Raises TemplateError where a run does not put it in."""
+    if fault := references.fault(name):
+        raise TemplateError(f"{{{{ {clip(name)} }}}}: {fault}")
+    if area not in (DATA, JOB, PULL):
+        raise TemplateError("a secret is known in a run only: not here, but in pull, parameters and job variables")
+    if area == JOB and path[path.index("job_variables") + 1 :][:1] != ("env",):
+        raise TemplateError("of the job variables, only those of `env` may name a secret")
+    return KEEP
 
 
 def _root(name: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from reconciler.core import references
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.plan import Json
 
@@ -49,14 +50,14 @@ def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Jso
 
     A parameter of type text takes the value literally, one that may also be something else takes JSON of that other
     kind, every other type is JSON; without a known type the value is JSON where it parses and else the text itself.
-    Raises InvalidRequestError, which says what would be right.
+    What refers to a secret stays text. Raises InvalidRequestError, which says what would be right.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise InvalidRequestError(f"parameter {_shown(text)} is not of the form name=value", hint="write -p name=value")
     name = name.strip()
     kinds = _kinds(schema or {}, _declared(schema or {}, name), 4)
-    if kinds == {"string"}:
+    if kinds == {"string"} or references.wanted([value]):
         return name, value
     try:
         read = json.loads(value, parse_constant=_refuse)

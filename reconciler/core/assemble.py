@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead, Place
+from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead
+from reconciler.core.parse import Place
 from reconciler.model.plan import Json, Problem
 
 
@@ -83,7 +84,7 @@ class Assembly:
             for path in paths:
                 others = ", ".join(p for p in paths if p != path)
                 why = f"work pool {pool} is declared differently in {others}: it stays as it was until they agree"
-                at = self.files[path].pools_at.get(pool, (1, 1, f"work_pools.{pool}"))
+                at = self.files[path].pools_at.get(pool, (path, 1, 1, f"work_pools.{pool}"))
                 self._tell(found, path, at, why)
         known = self.pools()
         for pool, queue in sorted(self._used):
@@ -131,8 +132,8 @@ class Assembly:
     def told(self, refused: Mapping[str, FileRead]) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
         """Problems and notes of all files, sorted, and the files that have problems."""
         final = {path: self.files[path] for path in self._told} | dict(refused)
-        problems = sorted(p for read in final.values() for p in read.problems)
-        notes = sorted(n for read in final.values() for n in read.notes)
+        problems = sorted(_once([(path, p) for path, read in final.items() for p in read.problems]))
+        notes = sorted(_once([(path, n) for path, read in final.items() for n in read.notes]))
         return tuple(problems), tuple(notes), frozenset(path for path, read in final.items() if read.problems)
 
     def owner(self, name: str) -> tuple[str, Entry] | None:
@@ -149,7 +150,7 @@ class Assembly:
 
     def _tell(self, found: dict[str, FileRead], file: str, at: Place, why: str, *, note: bool = False) -> None:
         read = found.get(file, self.files[file])
-        told = Problem(file, *at, why)
+        told = Problem(*at, why)
         found[file] = (
             replace(read, notes=(*read.notes, told)) if note else replace(read, problems=(*read.problems, told))
         )
@@ -158,7 +159,7 @@ class Assembly:
         read = found.get(file, self.files[file])
         for entry in read.entries:
             if entry.name == name:
-                problem = Problem(file, *(at or (entry.line, 1, "")), why)
+                problem = Problem(*(at or (file, entry.line, 1, "")), why)
                 read = replace(
                     read, entries=tuple(e for e in read.entries if e is not entry), problems=(*read.problems, problem)
                 )
@@ -194,6 +195,20 @@ class Assembly:
         self._used[choice] -= 1
         if not self._used[choice]:
             del self._used[choice]
+
+
+def _once(told: list[tuple[str, Problem]]) -> Iterator[Problem]:
+    """Problems by the file they were met in; what an overlay has wrong for many files is told once, naming one."""
+    beside: dict[Problem, list[str]] = {}
+    for path, problem in told:
+        if problem.file == path:
+            yield problem
+        else:
+            beside.setdefault(problem, []).append(path)
+    for problem, paths in beside.items():
+        first, *others = sorted(set(paths))
+        more = f" and {len(others)} more" if others else ""
+        yield replace(problem, message=f"{problem.message} (patching {first}{more})")
 
 
 def _near(name: str, known: Collection[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.core import pinned, rest
+from reconciler.core import pinned, rest, version
 from reconciler.core.script import TRIGGER
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.events import (
@@ -17,8 +17,8 @@ from reconciler.model.events import (
 )
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
-from reconciler.model.plan import Json
-from reconciler.model.state import ACTIVE, Deployment, Observed, Run, State
+from reconciler.model.plan import Json, SourceKind
+from reconciler.model.state import ACTIVE, REPLAY, Deployment, Observed, Run, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ def _now(observed: Observed, request: RunRequest, who: str) -> RunCreated:
         pool=deployment.pool,
         queue=deployment.queue,
         retries=deployment.retries,
+        preview=deployment.preview,
     )
 
 
@@ -110,14 +111,7 @@ class Again:
 def retry(observed: Observed, again: Again, now: datetime, who: str) -> tuple[str, list[Fact]]:
     """The new run's id and its facts: the parameters, tags, labels and job variables of the run that it tries again."""
     old = again.run
-    if not old.final:
-        raise ConflictError(
-            f"run {old.id} is not over: {old.state}", hint=f"wait for it, or end it: reconciler cancel {old.id}"
-        )
-    if old.trigger == TRIGGER:
-        raise ConflictError(
-            f"run {old.id} is a call in a script: its source is not recorded", hint="call it there again"
-        )
+    _need_over(old, "tried again")
     fact = _same(old, again.cause, now, who)
     if again.latest:
         request = RunRequest(
@@ -133,10 +127,87 @@ def _same(old: Run, cause: str, now: datetime, who: str) -> RunCreated:
     """The run as it was created, due now."""
     pinned_fields = (
         "deployment spec spec_commit source_commit version generation parameters variables tags labels pool queue "
-        "retries"
+        "retries preview"
     ).split()
     kept = {key: getattr(old, key) for key in pinned_fields}
     return RunCreated(run="", name="", due=instant(now), trigger="retry", cause=cause, who=who, **kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A finished run that a person wants to see again: the same slot time, spec and job variables."""
+
+    run: Run
+    key: str
+    parameters: str
+    """Digest of its parameters, with those given now laid over them."""
+    given: tuple[str, ...] = ()
+    """The names of those given now."""
+    commit: str | None = None
+    """The commit to take its code at, instead of its own."""
+    reason: str = ""
+
+    @property
+    def cause(self) -> str:
+        """Of the new run: no key of another request reads like it."""
+        return f"{REPLAY} {self.run.id} {self.key}"
+
+    @property
+    def why(self) -> str:
+        """What differs from the run that is replayed, and why it is."""
+        at = f"at {self.commit[:8]} instead of {(self.run.source_commit or 'none')[:8]}" if self.commit else ""
+        other = f"with other {', '.join(self.given)}" if self.given else ""
+        return "; ".join(filter(None, (at, other, self.reason)))
+
+
+def replay(asked: Replay, spec: Mapping[str, Json], now: datetime, who: str) -> tuple[str, list[Fact]]:
+    """The new run's id and its facts: of the old run's slot time, and not of its slot; it starts now.
+
+    `spec` is the old run's. Raises ConflictError where the run is not over, or has no source of this repository.
+    """
+    old = asked.run
+    _need_over(old, "replayed")
+    if asked.commit:
+        _need_moving(old, spec)
+    fact = _same(old, asked.cause, now, who)
+    ident = run_id(old.deployment, f"request\0{asked.cause}", now)
+    commit = asked.commit or old.source_commit
+    follows = old.version == (old.source_commit or "")[:8]
+    fact = replace(
+        fact,
+        run=ident,
+        name=run_name(ident),
+        due=instant(old.due),
+        start_at=instant(now),
+        trigger=REPLAY,
+        origin=old.id,
+        reason=asked.why,
+        parameters=asked.parameters,
+        source_commit=commit,
+        version=commit[:8] if commit and follows else old.version,
+    )
+    return ident, [fact]
+
+
+def _need_over(run: Run, done: str) -> None:
+    """Raises ConflictError for a run that is not over, or whose source nobody recorded."""
+    if run.trigger == TRIGGER:
+        raise ConflictError(
+            f"run {run.id} is a call in a script: it cannot be {done}, its source is not recorded",
+            hint="call it there again",
+        )
+    if not run.final:
+        raise ConflictError(
+            f"run {run.id} is not over: {run.state}", hint=f"wait for it, or end it: reconciler cancel {run.id}"
+        )
+
+
+def _need_moving(run: Run, spec: Mapping[str, Json]) -> None:
+    """Raises ConflictError where another commit would change nothing."""
+    source = version.primary(version.sources(spec.get("pull"), lambda _address: True))
+    if source.kind in {SourceKind.COMMIT, SourceKind.NONE}:
+        why = "pins commit_sha" if source.kind is SourceKind.COMMIT else "takes no code from git"
+        raise ConflictError(f"the spec of run {run.id} {why}: no other commit can be given", hint="leave --at out")
 
 
 def known(run: Run | None, given: str) -> Run:
@@ -202,6 +273,7 @@ def resume(observed: Observed, name: str, now: datetime, who: str, reason: str) 
     deployment = find(observed, name)
     if not deployment.suspended:
         hint = f"it is paused in git: edit {deployment.file}" if deployment.paused else ""
+        hint = f"it is a preview of {deployment.preview}: it runs by hand only" if deployment.preview else hint
         raise ConflictError(f"{name} is not suspended", hint=hint)
     return [*rest.skipped(deployment, now), DeploymentResumed(deployment=name, reason=reason, who=who)]
 

@@ -17,4 +17,5 @@ def pinned_fields(observed: Observed, deployment: Deployment) -> dict[str, Json]
         "pool": deployment.pool,
         "queue": deployment.queue,
         "retries": deployment.retries,
+        "preview": deployment.preview,
     }

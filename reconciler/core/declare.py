@@ -13,16 +13,14 @@ from typing import Any
 from reconciler import schedules
 from reconciler.core import parameters, pooled, version
 from reconciler.core.own_steps import StepFacts, faults
-from reconciler.core.parse import Parsed, SpecFile
-from reconciler.core.pooled import CheckPool, Path, dotted
+from reconciler.core.parse import Parsed, Place, SpecFile
+from reconciler.core.pooled import CheckPool, Path
 from reconciler.core.signature import EntrypointProblem, FlowFacts
 from reconciler.model.ids import canonical
 from reconciler.model.names import name_fault
 from reconciler.model.plan import Json, Problem, Source
 from reconciler.model.spec import DeploymentSpec
 
-Place = tuple[int, int, str]
-"""Line, column and dotted key."""
 DEFAULT_POOL = "process"
 DEFAULT_QUEUE = "default"
 """Every work pool has it, declared or not."""
@@ -41,6 +39,8 @@ class Entry:
     pool_at: Place
     """Where the file names the work pool."""
     queue_at: Place
+    overlay: str = ""
+    """The overlay that decides something of it: part of the paths whose newest change is its commit."""
 
 
 Misfit = tuple[str, Place, str]
@@ -64,17 +64,24 @@ class FileRead:
     """By deployment that names a work pool of another file: what of its job variables some type of pool refuses."""
     specs: Mapping[str, bytes] = field(default_factory=dict)
     """Effective specs as canonical JSON, by digest; kept only until they are in the store."""
+    patched: tuple[int, ...] = ()
+    """The patches of the overlay whose target something here fits."""
 
     @property
     def hides_pools(self) -> bool:
         """Whether it may have meant work pools that are not listed, as what declares them cannot be read."""
-        return any(not p.key or p.key.startswith("work_pools") for p in self.problems)
+        return any(not p.key or p.key.startswith(("work_pools", "patches")) for p in self.problems)
+
+    @property
+    def hides_some(self) -> bool:
+        """Whether it may have meant deployments or work pools that no patch could find."""
+        return any(p.key.rpartition(".")[2] == "name" or "." not in p.key for p in self.problems)
 
     def json(self) -> dict[str, Json]:
         """As kept between starts; without the specs, which the store has."""
         return {
             "entries": [
-                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at]
+                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at, e.overlay]
                 for e in self.entries
             ],
             "problems": [p.json() for p in self.problems],
@@ -83,6 +90,7 @@ class FileRead:
             "pools_at": dict(self.pools_at),
             "hidden": self.hidden,
             "misfits": dict(self.misfits),
+            "patched": self.patched,
         }
 
 
@@ -91,19 +99,22 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     return FileRead(
         file,
         tuple(
-            Entry(name, line, digest, Source.load(source), pool, queue, tuple(pool_at), tuple(queue_at))
-            for name, line, digest, source, pool, queue, pool_at, queue_at in data["entries"]
+            Entry(name, line, digest, Source.load(source), pool, queue, _at(pool_at), _at(queue_at), overlay)
+            for name, line, digest, source, pool, queue, pool_at, queue_at, overlay in data["entries"]
         ),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),
         data["pools"],
-        {name: (line, column, key) for name, (line, column, key) in data["pools_at"].items()},
+        {name: _at(place) for name, place in data["pools_at"].items()},
         tuple(data["hidden"]),
-        {
-            name: tuple((kind, (line, column, key), why) for kind, (line, column, key), why in found)
-            for name, found in data["misfits"].items()
-        },
+        {name: tuple((kind, _at(place), why) for kind, place, why in found) for name, found in data["misfits"].items()},
+        patched=tuple(data["patched"]),
     )
+
+
+def _at(place: Json) -> Place:
+    file, line, column, key = place
+    return file, line, column, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,22 +170,22 @@ def declare(
         if effective is not None and not reading.problems:
             name = f"{effective['flow_name']}/{effective['name']}"
             text = canonical(effective)
-            digest, choice = sha256(text).hexdigest(), effective["work_pool"]
-            at = [_place(found, (*parsed.path, "work_pool", key)) for key in ("name", "work_queue_name")]
+            digest = sha256(text).hexdigest()
+            at, pool = (*parsed.path, "work_pool"), effective["work_pool"]
             entries.append(
-                Entry(name, parsed.line, digest, reading.source, choice["name"], choice["work_queue_name"], *at)
-            )
+                Entry(
+                    name, parsed.line, digest, reading.source, pool["name"], pool["work_queue_name"],
+                    found.place((*at, "name")), found.place((*at, "work_queue_name")), parsed.overlay,
+                )
+            )  # fmt: skip
             specs[digest] = text
             if unfit:
                 misfits[name] = unfit
-    places = {name: _place(found, ("work_pools", name)) for name in pools}
+    places = {name: found.place(("work_pools", name)) for name in pools}
     return FileRead(
-        found.file, tuple(entries), tuple(problems), tuple(notes), pools, places, misfits=misfits, specs=specs
-    )
-
-
-def _place(found: SpecFile, path: Path) -> Place:
-    return (*found.locate(path), dotted(path))
+        found.file, tuple(entries), tuple(problems), tuple(notes), pools, places,
+        misfits=misfits, specs=specs, patched=found.patched,
+    )  # fmt: skip
 
 
 class _Reading:
@@ -204,9 +215,7 @@ class _Reading:
         self.notes.append(self._at(path, message))
 
     def _at(self, path: Path, message: str) -> Problem:
-        whole = (*self._parsed.path, *path)
-        line, column = self._file.locate(whole)
-        return Problem(self._file.file, line, column, dotted(whole), message)
+        return Problem(*self._file.place((*self._parsed.path, *path)), message)
 
     def effective(self) -> dict[str, Json] | None:
         """Every field with its default and what the code says; None when a fault leaves no meaning."""
@@ -258,7 +267,7 @@ class _Reading:
         if name not in pools and name not in kinds:
             at = (*self._parsed.path, "work_pool", "job_variables")
             return tuple(
-                (kind, _place(self._file, (*at, *fault.path)), fault.message)
+                (kind, self._file.place((*at, *fault.path)), fault.message)
                 for kind in (sorted(kinds) if choice.job_variables else ())
                 for fault in check_pool(kind, choice.job_variables)
                 if fault.path and not fault.note

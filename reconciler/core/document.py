@@ -1,7 +1,7 @@
 """The only door to YAML: bytes of a hostile file to plain JSON data, or located faults. Called by core/parse.
 
-Reads libyaml's *events* and composes them itself: a third faster than the library's loader, and without its C composer,
-which dies on deep nesting. Composes without marks first; only a file with something to tell is read again with marks.
+Small and plain files are composed in C (core/_document_nodes). All others are read as libyaml's *events* and composed
+here, within bounds: without marks first; only a file with something to tell is read again with marks.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from yaml.events import (
 
 from reconciler.core._document_bytes import QUOTE, UnreadableError, checked, position, syntax
 from reconciler.core._document_marks import Marks, Path, Position, clip
+from reconciler.core._document_nodes import Plain, plain
 from reconciler.core._document_scalars import NUMERIC, WORDS, Ambiguous, ScalarError, number
 from reconciler.model.plan import Json
 
@@ -71,6 +72,8 @@ class Document:
     """Whether any value is `Ambiguous` text."""
     lines: tuple[int, ...] = ()
     """The line of each item of the top-level list `deployments`."""
+    plain: Plain | None = None
+    """The file as composed in C, where it was."""
 
     @cached_property
     def marks(self) -> Marks:
@@ -82,7 +85,10 @@ class Document:
 
     def locate(self, path: Path) -> Position:
         """Line and column of a value, or of its nearest parent when it is absent."""
-        return self.marks.locate(path)
+        return self.plain.locate(path) if self.plain else self.marks.locate(path)
+
+
+NOTHING = Document("", b"", None)
 
 
 class _AgainError(Exception):
@@ -96,6 +102,9 @@ def load(data: bytes, file: str, *, limits: Limits = DEFAULT) -> Document:
     """
     try:
         raw = checked(data, limits.size)
+        found = plain(raw, nodes=limits.nodes, depth=limits.depth, digits=limits.digits)
+        if found:
+            return Document(file, raw, found.data, limits, ambiguous=found.ambiguous, lines=found.lines, plain=found)
         composer = _Composer(raw, limits, None)
         try:
             value = composer.document()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.model.ids import instant
 from reconciler.model.state import Deployment, Observed
 
 BAD = {"Failed", "TimedOut", "Crashed"}
@@ -20,8 +21,9 @@ class Status:
 
 
 def status(deployment: Deployment, observed: Observed, head: str | None) -> Status:
-    """The status of one deployment; `head` is the tracked ref's commit, None when it cannot be read."""
-    sync, why = _sync(deployment, observed, head)
+    """The status of one deployment; `head` is the commit of the branch it is of, None when it cannot be read."""
+    in_sync = _preview_sync if deployment.preview else _sync
+    sync, why = in_sync(deployment, observed, head)
     health, reason = _health(deployment, observed)
     return Status(sync, health, reason or why)
 
@@ -47,6 +49,19 @@ def _moved_on(deployment: Deployment, observed: Observed) -> bool:
     return (deployment.digest, deployment.source_commit(whole)) != (wanted.digest, wanted.source_commit(whole))
 
 
+def _preview_sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
+    branch = deployment.preview
+    if observed.stale:
+        return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
+    if head is None:
+        return "Unknown", f"branch {branch} cannot be read"
+    if deployment.invalid:
+        return "OutOfSync", f"its spec or code is broken at the previewed commit of {branch}"
+    if branch not in observed.previews or observed.previews[branch].revision != head:
+        return "OutOfSync", f"commit {head[:8]} of {branch} is not previewed yet"
+    return "Synced", ""
+
+
 def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
     if deployment.quarantine:
         return "Quarantined", "; ".join(_held(deployment, observed))
@@ -54,13 +69,19 @@ def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
         return "Invalid", _first_problem(deployment, observed)
     if deployment.suspended:
         hold = deployment.suspended
-        also = f"; paused in {deployment.file} too" if deployment.paused else ""
+        also = f"; paused in {deployment.file} too" if deployment.paused and not deployment.preview else ""
         return "Suspended", f"{hold.reason} ({hold.who}){also}"
-    if deployment.paused:
+    if deployment.paused and not deployment.preview:
         return "Paused", f"paused in {deployment.file}"
     if deployment.last_state in BAD:
         return "Degraded", f"the last run {deployment.last_run} {deployment.last_state}"
-    return "Healthy", ""
+    return ("Paused", _previewed(deployment, observed)) if deployment.preview else ("Healthy", "")
+
+
+def _previewed(deployment: Deployment, observed: Observed) -> str:
+    preview = observed.previews.get(deployment.preview)
+    until = f" until {instant(preview.until)[:16]}Z" if preview else ""
+    return f"a preview of {deployment.preview}{until}: runs by hand only"
 
 
 def _held(deployment: Deployment, observed: Observed) -> Iterator[str]:
@@ -81,7 +102,8 @@ def _held(deployment: Deployment, observed: Observed) -> Iterator[str]:
 
 
 def _first_problem(deployment: Deployment, observed: Observed) -> str:
-    for problem in observed.problems:
+    preview = observed.previews.get(deployment.preview)
+    for problem in preview.problems if preview else observed.problems:
         if problem["file"] == deployment.file:
             return f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['message']}"
     return "its spec or code is broken; the last good version stays"

@@ -157,7 +157,7 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
     if len(text) > MAX_BYTES and len(json.dumps(dict(values), ensure_ascii=False).encode(errors="replace")) > MAX_BYTES:
         return [((), f"the parameters are larger than {MAX_BYTES:,} bytes as JSON")]
     try:
-        validator = _compiled(json.dumps(dict(schema), allow_nan=False))
+        validator = _validator(schema)
     except RefusedSchemaError as error:
         return [((), f"the parameter schema is refused: {error}")]
     except (TypeError, ValueError, RecursionError):
@@ -186,7 +186,24 @@ def _faults(validator: Any, values: Json, *, partial: bool) -> list[Fault]:
     return list(found)[:MAX_PROBLEMS]
 
 
-@lru_cache(maxsize=256)
+_MOST_KEPT = 256
+_kept: dict[int, tuple[Mapping[str, Json], Any]] = {}
+"""Schemas by identity with their validators: many deployments have the schema of one flow, which nothing changes."""
+
+
+def _validator(schema: Mapping[str, Json]) -> Any:
+    """The validator of a schema. Raises RefusedSchemaError."""
+    held = _kept.get(id(schema))
+    if held is not None and held[0] is schema:
+        return held[1]
+    made = _compiled(json.dumps(dict(schema), allow_nan=False))
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    _kept[id(schema)] = schema, made
+    return made
+
+
+@lru_cache(maxsize=_MOST_KEPT)
 def _compiled(text: str) -> Any:
     """The validator of a schema's JSON. Raises RefusedSchemaError."""
     if len(text) > MAX_SCHEMA_BYTES:

@@ -4,14 +4,14 @@ Every fault of a file is told in one go, and a faulty deployment or schedule lea
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from reconciler.core import _parse_forms as forms
-from reconciler.core._document_marks import Path, Position, clip
+from reconciler.core._document_marks import Path, clip, dotted
 from reconciler.core._document_scalars import Ambiguous
 from reconciler.core._parse_findings import Findings
 from reconciler.core._parse_keys import OLD
@@ -19,6 +19,7 @@ from reconciler.core._parse_messages import explain
 from reconciler.core._parse_steps import CheckStep, Steps, ids, items
 from reconciler.core._parse_templates import OUTPUTS, PULL, Budget, Templates
 from reconciler.core.document import DEFAULT, Document, load
+from reconciler.core.overlay import DEPLOYMENT, POOL, Overlay, Patched
 from reconciler.model.names import name_fault
 from reconciler.model.plan import Json, Note, Problem
 from reconciler.model.spec import Automation, DeploymentSpec, Schedule, SpecDocument, WorkPool
@@ -30,7 +31,10 @@ CheckSchedule = Callable[[Mapping[str, Json]], tuple[str, str] | None]
 
 _M = TypeVar("_M", bound=BaseModel)
 _APART: Final = ("deployments", "pull", "work_pools", "automations", "definitions")
-_PLAIN = (str, int, float, bool, type(None))
+Place = tuple[str, int, int, str]
+"""File, line, column and dotted key."""
+PLAIN: Final = Overlay()
+"""No environment: the spec files as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Parsed:
     """Name, flow name and entrypoint as far as they can be read, also when there are problems."""
     flow_name: str | None
     entrypoint: str | None
+    overlay: str = ""
+    """The overlay that patched it or gave a variable that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +70,49 @@ class SpecFile:
     notes: tuple[Note, ...]
     broken: bool
     """Whether a problem lies outside every single deployment."""
-    locate: Callable[[Path], Position]
-    """Line and column of a path in the canonical form, such as `("deployments", 0, "schedules", 1, "cron")`."""
+    place: Callable[[Path], Place]
+    """Where a path in the canonical form stands, such as `("deployments", 0, "schedules", 1, "cron")`: here, or in
+    the overlay that decides it."""
+    patched: tuple[int, ...] = ()
+    """The patches of the overlay whose target something here fits."""
 
 
-def parse(data: bytes, file: str, *, check_step: CheckStep, check_schedule: CheckSchedule) -> SpecFile:
-    """Read a spec file. Never raises for what is in it."""
-    document = load(data, file, limits=DEFAULT)
-    return _Reader(document, check_step, check_schedule).file()
+def parse(
+    data: bytes, file: str, *, check_step: CheckStep, check_schedule: CheckSchedule, overlay: Overlay = PLAIN
+) -> SpecFile:
+    """Read a spec file as the overlay has it; of the overlay's own, what it adds. Never raises for what is in it."""
+    if file == overlay.file:
+        alone = replace(overlay, own=frozenset(), patches=())
+        return _Reader(overlay.extra, check_step, check_schedule, alone).file()
+    return _Reader(load(data, file, limits=DEFAULT), check_step, check_schedule, overlay).file()
 
 
 class _Reader:
     """Reads one document."""
 
-    def __init__(self, document: Document, check_step: CheckStep, check_schedule: CheckSchedule) -> None:
+    def __init__(
+        self, document: Document, check_step: CheckStep, check_schedule: CheckSchedule, overlay: Overlay
+    ) -> None:
         self.document = document
-        self.found = Findings(document.faults)
+        self.overlay = overlay
+        self.found = Findings(document.faults, overlay.document)
         self.steps = Steps(self.found, check_step)
         self.check_schedule = check_schedule
         self.budget = Budget()
-        self.templated = b"{{" in document.raw or b"{%" in document.raw
+        self.templated = any(mark in raw for mark in (b"{{", b"{%") for raw in (document.raw, overlay.document.raw))
+        self.ambiguous = document.ambiguous or overlay.document.ambiguous
         self.top: dict[str, Json] = {}
+        self.listed: dict[int, Json] = {}
+        """Deployments by index, as the overlay has them, without those that it leaves out."""
+        self.overlaid: dict[int, bool] = {}
+        """By index: whether the overlay decides something of a deployment."""
+        self.by: set[int] = set()
+        """The patches whose target something here fits."""
+        self.patches_left = DEFAULT.nodes
+        """How many more values patches may bring to one file."""
+        self.used: set[str] = set()
+        """The variables that the deployment at hand names."""
+        self.used_by_pull: frozenset[str] = frozenset()
         self.rendered: dict[int, dict[str, Json]] = {}
         """Deployments by index, with what is known put into their placeholders."""
         self.pull: list[dict[str, Json]] | None = None
@@ -96,8 +124,8 @@ class _Reader:
         elif not self.document.broken:
             self.found.problem((), "a spec file is a mapping with `deployments`")
         head = self.head()
-        listed = self.listed()
-        specs = [self.deployment(index, item) for index, item in enumerate(listed)]
+        self.listed = self.patched()
+        specs = {index: self.deployment(index, item) for index, item in self.listed.items()}
         pools = self.pools()
         automations = self.automations()
         bad = self.bad()
@@ -106,20 +134,27 @@ class _Reader:
             file=self.document.file,
             name=head.get("name") if isinstance(head.get("name"), str) else None,
             variables=_plain(self.variables),
-            deployments=tuple(self.parsed(i, spec, bad) for i, spec in enumerate(specs)),
+            deployments=tuple(self.parsed(i, spec, bad) for i, spec in specs.items()),
             pools=pools,
             automations=automations,
             problems=problems,
             notes=notes,
             broken=None in bad,
-            locate=lambda path: self.document.locate(self.found.written(path)),
+            place=self.place,
+            patched=tuple(sorted(self.by)),
         )
 
     @property
     def variables(self) -> dict[str, Json]:
-        """The file's variables, as far as they are a mapping."""
+        """The file's variables, as far as they are a mapping, under those of the environment."""
         given = self.top.get("variables")
-        return given if isinstance(given, dict) else {}
+        return {**(given if isinstance(given, dict) else {}), **self.overlay.variables}
+
+    def place(self, path: Path) -> Place:
+        """Where a canonical path stands."""
+        document, inner = self.found.source(path, self.document)
+        # What is told of the file itself is told in its canonical form.
+        return document.file, *document.locate(inner), dotted(path if document is self.document else inner)
 
     def head(self) -> dict[str, Json]:
         """The top level but for its lists; the file's own `pull` is kept for those who inherit it."""
@@ -128,14 +163,38 @@ class _Reader:
         head = {key: value for key, value in self.top.items() if key not in _APART and key not in old}
         head = self.resolved(head, (), {"variables": head["variables"]} if "variables" in head else {})
         self.valid(SpecDocument, head, ())
-        if self.document.ambiguous:
-            self.remark(self.variables, ("variables",))
+        if self.ambiguous:
+            self.remark(self.top.get("variables"), ("variables",))
         if "pull" in self.top:
+            self.used.clear()
             self.pull = self.read_pull(self.top["pull"], ("pull",), self.top)
+            self.used_by_pull = frozenset(self.used)
         return head
 
-    def listed(self) -> list[Json]:
-        """The items of `deployments`."""
+    def patched(self) -> dict[int, Json]:
+        """The items of `deployments` as the overlay has them."""
+        result = {}
+        for index, raw in enumerate(self.written()):
+            name = raw.get("name") if isinstance(raw, dict) else None
+            found = self.patch(raw, DEPLOYMENT, name, ("deployments", index))
+            self.overlaid[index] = bool(found.by)
+            if not found.deleted:
+                result[index] = found.data
+        return result
+
+    def patch(self, raw: Json, kind: str, name: Json, path: Path) -> Patched:
+        """A deployment or work pool as the overlay has it; what it decides is told in its lines."""
+        found = self.overlay.patched(raw, kind, name, self.document.file)
+        self.by.update(found.by)
+        self.patches_left -= found.size
+        if self.patches_left < 0:
+            self.found.problem(path, f"patches bring over {DEFAULT.nodes:,} values to this file")
+            return Patched(raw, by=found.by)
+        self.found.patched.update({(*path, *inner): origin for inner, origin in found.origins.items()})
+        return found
+
+    def written(self) -> list[Json]:
+        """The items of `deployments` as they are in the file."""
         given = self.top.get("deployments")
         if given is None or given == {}:
             return []
@@ -150,6 +209,7 @@ class _Reader:
         if not isinstance(raw, dict):
             self.found.problem(path, "a deployment is a mapping")
             return None
+        self.used.clear()
         raw = self.resolved(raw, path, {key: raw[key] for key in raw.keys() & OLD["deployment"].keys()})
         self.rendered[index] = raw
         given = forms.deployment(raw, path, self.found)
@@ -158,10 +218,12 @@ class _Reader:
         elif self.pull is not None:
             given["pull"] = self.pull
             self.found.moved[*path, "pull"] = ("pull",)
-        if self.document.ambiguous:
+            self.used |= self.used_by_pull
+        self.overlaid[index] |= not self.overlay.own.isdisjoint(self.used)
+        if self.ambiguous:
             self.remark_deployment(given, path)
         spec = self.valid(DeploymentSpec, given, path)
-        if spec and self.document.ambiguous:
+        if spec and self.ambiguous:
             spec = DeploymentSpec.model_validate(_plain(given))
         self.schedules(given, spec, path)
         return spec
@@ -190,7 +252,7 @@ class _Reader:
                 templates.pull.update(ids([item]))
                 templates.flat.update(OUTPUTS)
             section = done if isinstance(section, list) else done[0] if done else section
-        if self.document.ambiguous:
+        if self.ambiguous:
             self.remark(section, path)
             section = _plain(section)
         return self.steps.read(section, path)
@@ -216,6 +278,7 @@ class _Reader:
             ci=self.top_ci.union(*map(ids, sections)) if any(sections) and holder is not self.top else self.top_ci,
             builds=any((*sections, self.top.get("build"), self.top.get("push"))),
             budget=self.budget,
+            used=self.used,
         )
 
     @cached_property
@@ -236,7 +299,11 @@ class _Reader:
             fault = name_fault(name)
             if fault:
                 self.found.problem(path, f"a work pool's name {fault}", key=True)
-            if self.document.ambiguous and isinstance(raw, dict):
+            found = self.patch(raw, POOL, name, self.found.written(path))
+            if found.deleted:
+                continue
+            raw = found.data
+            if self.ambiguous and isinstance(raw, dict):
                 self.remark(raw.get("job_variables"), (*path, "job_variables"))
             pool = self.valid(WorkPool, self.resolved(raw, path, {}) if isinstance(raw, dict) else raw, path)
             if pool and not fault:
@@ -275,7 +342,7 @@ class _Reader:
         bad = self.found.bad(self.document)
         told = [f.path for f in self.found.problems] + [f.path for f in self.found.faults]
         faulty = any(path[:1] == ("pull",) for path in told)
-        heirs = (i for i, raw in enumerate(self.listed()) if isinstance(raw, dict) and raw.get("pull") is None)
+        heirs = (i for i, raw in self.listed.items() if isinstance(raw, dict) and raw.get("pull") is None)
         return bad.union(heirs) if faulty else bad
 
     def parsed(self, index: int, spec: DeploymentSpec | None, bad: set[int | None]) -> Parsed:
@@ -288,7 +355,8 @@ class _Reader:
         name, flow, entrypoint = (
             (spec.name, spec.flow_name, spec.entrypoint) if spec else (g if isinstance(g, str) else None for g in given)
         )
-        return Parsed(index, path, line, None if index in bad else spec, name, flow, entrypoint)
+        overlay = self.overlay.file if self.overlaid[index] else ""
+        return Parsed(index, path, line, None if index in bad else spec, name, flow, entrypoint, overlay)
 
     def remark_deployment(self, given: Mapping[str, Json], path: Path) -> None:
         """Notes about ambiguous text in the free data of a deployment."""

@@ -34,7 +34,7 @@ def before(plan: Plan, desired: Desired, observed: Observed, now: datetime) -> l
             continue
         facts += rest.skipped(known, now)
         spec = desired.specs[change.declared.digest] if change.declared else {}
-        if change.action is Action.PRUNE:
+        if change.action is not Action.UPDATE:  # one created takes the place of a preview's
             facts += rest.given_up(known, now, PRUNED, {})
             facts += cancelled(observed, known.name, PRUNED, manual=True)
         elif spec.get("paused"):

@@ -80,7 +80,8 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
     found = _Compared()
     declared_as, whole, applied_whole = desired.deployments, desired.whole_commit, observed.whole_commit
     whole_moved = whole != applied_whole
-    for name, live in observed.deployments.items():
+    applied = observed.tracked
+    for name, live in applied.items():
         known = live
         if live.quarantine is not None:
             known = live.declared
@@ -100,14 +101,14 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
         elif before != after:
             found.moved.append(name)
             found.own[name] = after
-    found.new = [declared_as[name] for name in declared_as.keys() - observed.deployments.keys()]
+    found.new = [declared_as[name] for name in declared_as.keys() - applied.keys()]
     return found
 
 
 def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
     """What applying `desired` would do."""
     found = _compare(desired, observed)
-    new_and_broken = desired.broken - _files(observed) if desired.broken else frozenset()
+    new_and_broken = desired.broken - _files(observed) if desired.broken and not desired.unsure else desired.broken
     held = [d for d in found.missing if new_and_broken or d.file in desired.broken]
     prunes = [d for d in found.missing if d not in held] if held else found.missing
     changes = [_create(desired, declared) for declared in found.new]
@@ -142,7 +143,7 @@ def _noted(desired: Desired, found: _Compared, changes: Collection[Change]) -> t
 def _files(observed: Observed) -> set[str]:
     """The files that hold what is applied."""
     pools = {pool["file"] for pool in observed.pools.values() if "file" in pool}
-    return pools | {d.declared.file for d in observed.deployments.values()}
+    return pools | {d.declared.file for d in observed.tracked.values()}
 
 
 def _pools(
@@ -172,7 +173,7 @@ def _create(desired: Desired, declared: Declared) -> Change:
         declared.name,
         version_of(desired, declared),
         commit_of(desired, declared),
-        f"declared in {declared.file}",
+        f"declared in {declared.where}",
         (),
         declared,
     )
@@ -183,7 +184,7 @@ def _update(desired: Desired, declared: Declared, known: Deployment) -> Change:
     fields = diff(before, after) if before is not None else ()
     if known.file != declared.file:
         fields = (*fields, FieldDiff("file", known.file, declared.file))
-    reason = f"{_said(fields) or 'spec'} changed in {declared.file}"
+    reason = f"{_said(fields) or 'spec'} changed in {declared.where}"
     return Change(
         Action.UPDATE, declared.name, version_of(desired, declared), commit_of(desired, declared), reason, fields,
         declared,
@@ -231,7 +232,7 @@ def _moved(desired: Desired, observed: Observed, found: _Compared, held: list[De
 def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Policy) -> Refusal | None:
     if observed.confirmed == desired.revision:
         return None
-    applied = len(observed.deployments)
+    applied = len(observed.tracked)
     confirm = f"reconciler confirm {desired.revision[:12]} --reason '…'"
     if desired.rewound_from and policy.on_rewind == "refuse":
         reason = f"the branch moved back or aside from {desired.rewound_from[:8]}, and on-rewind is refuse"
@@ -257,7 +258,12 @@ def facts(plan: Plan, desired: Desired, observed: Observed) -> list[Fact]:
     if desired.rewound_from:
         found.append(HistoryRewound(before=desired.rewound_from, after=desired.revision))
     found += [_pool_fact(change) for change in plan.pools]
-    found += [_change_fact(change, desired, observed) for change in plan.changes]
+    found += [
+        DeploymentPruned(deployment=c.deployment, reason="the tracked branch declares this name")
+        for c in plan.changes
+        if c.action is Action.CREATE and c.deployment in observed.deployments  # of a preview
+    ]
+    found += [change_fact(change, desired, observed) for change in plan.changes]
     found += [DeploymentMoved(deployment=n, source=s.json()) for n, s in plan.moved.own.items()]
     return [*found, _applied(plan, desired, observed)]
 
@@ -292,14 +298,14 @@ def _applied(plan: Plan, desired: Desired, observed: Observed) -> RevisionApplie
     )
 
 
-def _change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:
+def change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:
+    """What one change of a plan appends."""
     if change.declared is None:
         return DeploymentPruned(deployment=change.deployment, reason=change.reason)
-    live = observed.deployments.get(change.deployment)
     fields = _fields(change.declared, desired) | {"reason": change.reason}
-    if live is None:
+    if change.action is Action.CREATE:
         return DeploymentCreated(**fields)
-    known = live.declared
+    known = observed.deployments[change.deployment].declared
     generation = known.generation + (known.digest != change.declared.digest)
     return DeploymentUpdated(**fields, generation=generation, changed=tuple(d.field for d in change.diff))
 

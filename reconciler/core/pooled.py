@@ -39,8 +39,7 @@ def check(
     notes: list[Problem] = []
     for path, message, note in (*_types(pool, check_pool), *_twins(pool), *_template(pool)):
         whole = ("work_pools", name, *path)
-        line, column = found.locate(whole)
-        (notes if note else problems).append(Problem(found.file, line, column, dotted(whole), message))
+        (notes if note else problems).append(Problem(*found.place(whole), message))
     return problems, notes
 
 
@@ -77,11 +76,3 @@ def words(data: bytes) -> tuple[str, ...]:
 
 
 _WORD = re.compile(rb"""[^\s:{}\[\],"'#]+""")
-
-
-def dotted(path: Path) -> str:
-    """`("deployments", 0, "name")` as `deployments[0].name`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

@@ -9,11 +9,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler.core import lifecycle
+from reconciler.core.written import scheduled, written
 from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import FINAL, Deployment, Hold, Observed, Quarantine, Run, Scheduled, State
+from reconciler.model.state import (
+    FINAL,
+    REPLAY,
+    Deployment,
+    Hold,
+    Observed,
+    Preview,
+    Quarantine,
+    Run,
+    Scheduled,
+    State,
+)
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -43,6 +55,7 @@ def fold(observed: Observed, event: Event, touched: Touched) -> None:
 def _branch_tracked(observed: Observed, event: Event, touched: Touched) -> None:
     observed.branch = event.data["branch"]
     observed.remote = event.data.get("remote")
+    observed.env = event.data.get("env")
     touched.repository = True
 
 
@@ -68,7 +81,7 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
     if not held and not observed.any_invalid:
         return
     observed.any_invalid = bool(held)
-    for deployment in (d.declared for d in observed.deployments.values()):
+    for deployment in (d.declared for d in observed.tracked.values()):
         if deployment.invalid == (deployment.name in held):
             continue
         deployment.invalid = not deployment.invalid
@@ -81,7 +94,7 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
 def _touch_files(observed: Observed, commits: dict[str, str | None], touched: Touched) -> None:
     if not commits:
         return
-    for live in observed.deployments.values():
+    for live in observed.tracked.values():
         deployment = live if live.quarantine is None else live.declared
         if deployment.file in commits and not deployment.invalid:
             deployment.spec_commit = commits[deployment.file]
@@ -123,7 +136,7 @@ def _deployment_written(observed: Observed, event: Event, touched: Touched) -> N
     old = observed.deployments.get(event.subject)
     if old is not None and old.quarantine is not None:
         # A pause in git is the author's word on whether it runs, not on what: it counts at once.
-        old.quarantine.wanted = wanted = _written(event.subject, event.data, (), event.at, event.at)
+        old.quarantine.wanted = wanted = written(event.subject, event.data, (), event.at, event.at)
         old.paused = wanted.paused
         touched.deployments.add(event.subject)
         return
@@ -134,7 +147,7 @@ def _put(observed: Observed, event: Event, data: Mapping[str, Json], touched: To
     """A deployment becomes what `data` says: what is not of a version stays, and its schedules keep their place."""
     old = observed.deployments.get(event.subject)
     kept = old.schedules if old else ()
-    made = _written(event.subject, data, kept, event.at, _start(observed, event.at))
+    made = written(event.subject, data, kept, event.at, _start(observed, event.at))
     if old is not None:
         made = replace(made, **{key: getattr(old, key) for key in _OF_ALL_VERSIONS})
     observed.deployments[event.subject] = made
@@ -148,33 +161,6 @@ def _put(observed: Observed, event: Event, data: Mapping[str, Json], touched: To
 _OF_ALL_VERSIONS = ("created_at", "suspended", "last_run", "last_state", "last_at")
 
 
-def _written(
-    name: str, data: Mapping[str, Json], before: Iterable[Scheduled], at: datetime, start: datetime
-) -> Deployment:
-    """The deployment that a fact's fields describe; `before` are the schedules whose place is kept."""
-    kept = {s.id: s for s in before}
-    return Deployment(
-        name=name,
-        file=data["file"],
-        line=data.get("line", 1),
-        digest=data["spec"],
-        spec_commit=data.get("spec_commit"),
-        source=Source.load(data["source"]),
-        label=data.get("version"),
-        generation=data.get("generation", 1),
-        paused=data.get("paused", False),
-        schedules=tuple(_scheduled(dict(rule), kept, at, start) for rule in data.get("schedules", ())),
-        limit=data.get("limit"),
-        collision=data.get("collision", "ENQUEUE"),
-        pool=data.get("pool", "process"),
-        queue=data.get("queue", "default"),
-        tags=tuple(data.get("tags", ())),
-        retries=data.get("retries", 0),
-        created_at=at,
-        updated_at=at,
-    )
-
-
 def _leave(observed: Observed, gone: Iterable[Scheduled], touched: Touched) -> None:
     for scheduled in gone:
         observed.left = max(scheduled.accounted, observed.left or scheduled.accounted)
@@ -185,21 +171,6 @@ def _start(observed: Observed, at: datetime) -> datetime:
     """When a new schedule starts: now, or where the slots of one that is gone ended, after the clock was set back."""
     back = observed.left is not None and at < observed.left <= at + SET_BACK
     return observed.left if back and observed.left else at
-
-
-def _scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime, start: datetime) -> Scheduled:
-    """A schedule that stays keeps its place; a new one begins at `start`, one with other times at the applying."""
-    old = kept.get(rule["id"]) or kept.get(rule.get("replaces") or "")
-    if old is None:
-        return Scheduled(rule["id"], rule, start)
-    if _same_times(old.rule, rule):
-        return Scheduled(rule["id"], rule, old.accounted, old.next_due)
-    # Never before what is accounted for, should the clock have gone back.
-    return Scheduled(rule["id"], rule, max(old.accounted, at))
-
-
-def _same_times(a: dict[str, Json], b: dict[str, Json]) -> bool:
-    return all(a.get(k) == b.get(k) for k in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date"))
 
 
 def _deployment_moved(observed: Observed, event: Event, touched: Touched) -> None:
@@ -239,13 +210,44 @@ def _deployment_released(observed: Observed, event: Event, touched: Touched) -> 
         raise ChainBrokenError(f"event {event.seq}: {event.subject!r} is not quarantined")
     wanted, start = held.quarantine.wanted, _start(observed, event.at)
     kept = {s.id: s for s in held.schedules}
-    schedules = tuple(_scheduled(s.rule, kept, event.at, start) for s in wanted.schedules)
+    schedules = tuple(scheduled(s.rule, kept, event.at, start) for s in wanted.schedules)
     same = {key: getattr(held, key) for key in _OF_ALL_VERSIONS}
     observed.deployments[held.name] = replace(wanted, **same, schedules=schedules, updated_at=event.at)
     observed.lanes.turn(held.name)
     now = {s.id for s in schedules}
     _leave(observed, (s for s in held.schedules if s.id not in now), touched)
     touched.deployments.add(held.name)
+
+
+def _preview_applied(observed: Observed, event: Event, touched: Touched) -> None:
+    data, branch = event.data, event.subject
+    observed.previews[branch] = Preview(
+        data["revision"], event.at, moment(data["until"]), list(data.get("problems", ())), data["suffix"]
+    )
+    touched.repository = True
+    held, commits = set(data.get("held", ())), data.get("spec_commits") or {}
+    for deployment in observed.deployments.values():
+        if deployment.preview != branch:
+            continue
+        touched.deployments.add(deployment.name)
+        deployment.invalid = deployment.name in held
+        if deployment.invalid:
+            continue
+        said = deployment.quarantine.wanted if deployment.quarantine else deployment
+        said.spec_commit = commits.get(said.file, said.spec_commit)
+        if said.source.follows(branch):
+            said.source = replace(said.source, commit=data.get("whole_commit"))
+
+
+def _preview_pruned(observed: Observed, event: Event, touched: Touched) -> None:
+    known = observed.previews.get(event.subject)
+    if known is None:
+        raise ChainBrokenError(f"event {event.seq}: there is no preview of {event.subject!r}")
+    if event.data.get("over"):
+        observed.previews[event.subject] = replace(known, over=True, problems=[])
+    else:
+        del observed.previews[event.subject]
+    touched.repository = True
 
 
 def _slots_accounted(observed: Observed, event: Event, touched: Touched) -> None:
@@ -296,6 +298,7 @@ def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
         variables=data.get("variables", ""),
         labels=dict(data.get("labels", {})),
         made_for=data.get("reason", ""),
+        preview=data.get("preview", ""),
     )
     observed.place(run)
     touched.runs[run.id] = run
@@ -341,7 +344,7 @@ def _run_resumed(observed: Observed, event: Event, touched: Touched) -> None:
 
 def _remember_last(observed: Observed, run: Run, touched: Touched) -> None:
     deployment = observed.deployments.get(run.deployment)
-    if deployment is not None:
+    if deployment is not None and run.trigger != REPLAY:
         deployment.last_run, deployment.last_state, deployment.last_at = run.id, str(run.state), run.finished_at
         touched.deployments.add(deployment.name)
 
@@ -389,6 +392,8 @@ _FOLDS = {
     "PoolUpdated": _pool_written,
     "PoolPruned": _pool_pruned,
     "PayloadsPurged": _noted,
+    "PreviewApplied": _preview_applied,
+    "PreviewPruned": _preview_pruned,
     "RunCreated": _run_created,
     "RunResumed": _run_resumed,
 }

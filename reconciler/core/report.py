@@ -148,7 +148,7 @@ def _ended(run: Run, report: Report, now: datetime, spec: Mapping[str, Json]) ->
 
 
 def _end(run: Run, report: Report, now: datetime, spec: Mapping[str, Json]) -> RunMoved:
-    state, reason, detail = _outcome(report)
+    state, reason, detail = outcome(report)
     final = report.final or {}
     until = _until(final, now) if state is State.SUSPENDED else None
     if run.state is State.CANCELLING and state is not State.COMPLETED:
@@ -171,7 +171,8 @@ def _words(state: State) -> str:
     return "timed out" if state is State.TIMED_OUT else state.lower()
 
 
-def _outcome(report: Report) -> tuple[State, str, dict[str, Json]]:
+def outcome(report: Report) -> tuple[State, str, dict[str, Json]]:
+    """What an attempt that ended came to, whoever asked for it: its state, why, and what that proves."""
     final, status = report.final, report.exit
     detail: dict[str, Json] = {"exit": dict(status)} if status else {}
     if final is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.model.errors import StoreError
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import Deployment, Hold, Observed, Quarantine, Run, Scheduled, State
+from reconciler.model.state import Deployment, Hold, Observed, Preview, Quarantine, Run, Scheduled, State
 
 FORMAT = 4
 """Of these rows: raised when they change, so that a daemon makes them anew from the log."""
@@ -27,6 +27,7 @@ def repository_row(observed: Observed) -> dict[str, Json]:
         "format": FORMAT,
         "branch": observed.branch,
         "remote": observed.remote,
+        "env": observed.env,
         "revision": observed.revision,
         "tree": observed.tree,
         "whole_commit": observed.whole_commit,
@@ -38,7 +39,23 @@ def repository_row(observed: Observed) -> dict[str, Json]:
         "confirmed": observed.confirmed,
         "stale": observed.stale,
         "isolated": observed.isolated,
+        "previews": {branch: _preview_row(p) for branch, p in observed.previews.items()},
     }
+
+
+def _preview_row(p: Preview) -> dict[str, Json]:
+    return {
+        "revision": p.revision,
+        "at": instant(p.at),
+        "until": instant(p.until),
+        "problems": p.problems,
+        "suffix": p.suffix,
+        "over": p.over,
+    }
+
+
+def _preview_of(row: dict[str, Any]) -> Preview:
+    return Preview(**(row | {"at": moment(row["at"]), "until": moment(row["until"])}))
 
 
 def deployment_row(d: Deployment) -> dict[str, Json]:
@@ -67,6 +84,8 @@ def deployment_row(d: Deployment) -> dict[str, Json]:
         "last_state": d.last_state,
         "last_at": _text(d.last_at),
     }
+    if d.preview:
+        row["preview"] = d.preview
     if d.suspended:
         row["suspended"] = {"reason": d.suspended.reason, "who": d.suspended.who, "at": instant(d.suspended.at)}
     if d.quarantine:
@@ -116,6 +135,7 @@ def deployment_of(row: dict[str, Any]) -> Deployment:
         row["last_state"],
         moment(last_at) if last_at else None,
         _quarantine_of(held) if held else None,
+        row.get("preview", ""),
     )
 
 
@@ -163,7 +183,7 @@ def run_of(row: dict[str, Any]) -> Run:
 _RUN_PLAIN = (
     "id name deployment trigger cause who parameters spec spec_commit source_commit version generation pool queue "
     "retries seq attempt reason detail origin schedule variables labels made_for "
-    "resumes unlaunched"
+    "resumes unlaunched preview"
 ).split()
 
 
@@ -191,11 +211,13 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
             "isolated",
         ):
             setattr(observed, key, repository[key])
+        observed.env = repository.get("env")
         observed.applied_at = _time(repository["applied_at"])
         observed.left = _time(repository["left"])
         observed.problems, observed.pools = repository["problems"], repository["pools"]
+        observed.previews = {branch: _preview_of(row) for branch, row in repository["previews"].items()}
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
-    observed.any_invalid = any(d.declared.invalid for d in observed.deployments.values())
+    observed.any_invalid = any(d.declared.invalid and not d.preview for d in observed.deployments.values())
     for row in runs:
         observed.place(run_of(row))
     return observed

@@ -60,6 +60,33 @@ def render(value: Json, look_up: Callable[[str], Json]) -> Json:
     return value
 
 
+def fill(value: Json, look_up: Callable[[str], Json]) -> Json:
+    """As `render`, for data in which anything may stand: what is no placeholder stays as it is.
+
+    Raises MissingValueError and, for a mapping or list inside text and a fallback that is no literal, TemplateError.
+    """
+    if isinstance(value, str):
+        return (
+            _put(value, _PLACEHOLDER.finditer(value), lambda match: _known(match, look_up)) if "{{" in value else value
+        )
+    if isinstance(value, dict):
+        return {key: fill(item, look_up) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, look_up) for item in value]
+    return value
+
+
+def mentioned(value: Json) -> Iterator[tuple[str, bool]]:
+    """The name of every placeholder in such data, and whether it has a fallback."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from mentioned(item)
+    elif isinstance(value, str) and "{{" in value:
+        yield from ((match["name"], match["literal"] is not None) for match in _PLACEHOLDER.finditer(value))
+
+
 def names(value: Json) -> set[str]:
     """Every name that `render` would look up. Raises TemplateError."""
     if isinstance(value, dict):
@@ -88,10 +115,14 @@ def follow(values: Mapping[str, Json], name: str) -> Json:
 
 
 def _text(text: str, look_up: Callable[[str], Json]) -> Json:
+    return _put(text, _matches(text), lambda match: _value(match, look_up))
+
+
+def _put(text: str, placeholders: Iterator[re.Match[str]], value: Callable[[re.Match[str]], Json]) -> Json:
     pieces: list[str] = []
     end = 0
-    for match in _matches(text):
-        found = _value(match, look_up)
+    for match in placeholders:
+        found = value(match)
         if found is not KEEP and match.end() - match.start() == len(text):
             return found
         pieces += (text[end : match.start()], match[0] if found is KEEP else _embedded(found, match["name"]))
@@ -127,6 +158,16 @@ def _value(match: re.Match[str], look_up: Callable[[str], Json]) -> Json:
         if fallback is _MISSING:
             raise
         return fallback
+
+
+def _known(match: re.Match[str], look_up: Callable[[str], Json]) -> Json:
+    """As `_value`, for what may be no placeholder of ours: the fallback is read only when it is wanted."""
+    try:
+        return look_up(match["name"])
+    except MissingValueError:
+        if match["literal"] is None:
+            raise
+        return _literal(match["literal"])
 
 
 def _verbatim(name: str) -> bool:

@@ -95,7 +95,9 @@ class Acts:
         ):
             self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
             return
-        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables))
+        deployment = observed.deployments.get(run.deployment)
+        preview = bool(deployment.preview) if deployment else None
+        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), preview, observed.revision)
         self._supervisor.launch(run, what)
 
     def _fail(self, run: Run, why: str) -> None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reconciler.core import script
-from reconciler.daemon import requests, served
+from reconciler.core import commands, job_variables, script
+from reconciler.daemon import given, requests, served
 from reconciler.daemon.loop import Loop
 from reconciler.daemon.quarantines import Quarantines
 from reconciler.daemon.retention import Retention
+from reconciler.daemon.sealed import Sealed, of_spec
 from reconciler.daemon.served import Served
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine.marker import Identity
@@ -49,12 +50,14 @@ class Stay:
 class Asked:
     """Answers every verb."""
 
-    def __init__(self, loop: Loop, state: StateDir, serving: Served, keeper: Retention, holder: Quarantines) -> None:
+    def __init__(self, loop: Loop, state: StateDir, serving: Served, keeper: Retention, sealed: Sealed) -> None:
+        self._sealed = sealed
         self._loop = loop
         self._state = state
         self._served = serving
         self._keeper = keeper
-        self._holder = holder
+        self.quarantines: Quarantines | None = None
+        """Finds what is to be held; given by wiring."""
         self._looking = threading.Lock()
         self._reader: Reader | None = None
 
@@ -68,11 +71,14 @@ class Asked:
             return self._serve(args, who, line, pid)
         if verb == "gc":
             return self._keeper.sweep(dry=bool(args.get("dry_run")))
+        if verb == "secrets":
+            what, revision, preview = requests.decided(self._loop, _secrets(args))
+            return self._sealed.told(what, revision, preview=preview)
         if verb == "specs":
             return requests.decided(self._loop, _specs(args))
-        if verb == "quarantine":
+        if verb == "quarantine" and self.quarantines is not None:
             with closing(Reader.open(self._state.log)) as log:
-                decide = self._holder.wanted(log, args, who)
+                decide = self.quarantines.wanted(log, args, who)
             return requests.decided(self._loop, decide)
         return requests.answer(self._loop, verb, args, who)
 
@@ -138,6 +144,20 @@ class Asked:
         process = requests.decided(self._loop, decide)
         served.log.info("pid %d (%s) serves %s", pid, who, ", ".join(sorted(names)))
         return Stay({"deployments": sorted(names)}, lambda connection: self._served.listen(process, connection))
+
+
+def _secrets(args: Mapping[str, Any]) -> requests.Decide:
+    """Where the deployment `args["deployment"]` may name secrets, the applied revision, and whether it is a preview."""
+    name = given.text(args, "deployment")
+
+    def decide(loop: Loop, _now: datetime) -> requests.Decided:
+        observed = loop.ledger.observed
+        deployment = commands.find(observed, name)
+        base = job_variables.defaults(observed.pools.get(deployment.pool) or {})
+        what = of_spec(loop.payloads.spec(deployment.digest), base)
+        return (what, observed.revision, bool(deployment.preview)), []
+
+    return decide
 
 
 def _specs(args: Mapping[str, Any]) -> requests.Decide:

@@ -6,19 +6,26 @@ switch off a guard.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime, time
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.branch_patterns import misread
 from reconciler.core.retention import Keep
+from reconciler.engine.vault import SECRET
 from reconciler.model.errors import AccessError, InvalidRequestError
+from reconciler.model.names import name_fault
 
 MIB = 1024 * 1024
 DAY = 86_400.0
 
 
 def _setting(default: Any, text: str) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"help": text})
     return field(default=default, metadata={"help": text})
 
 
@@ -33,6 +40,7 @@ class Settings:
     interval: float = _setting(30.0, "seconds between fetches of the remote")
     specs: str = _setting("specs", "directory of spec files in the repository")
     env: str | None = _setting(None, "environment: the overlay env/NAME.yaml in the directory of spec files")
+    variables: Mapping[str, Any] = _setting({}, "values for `{{ name }}` in specs, over those of overlay and file")
     secrets: tuple[str, ...] = _setting((), "folders of one file a secret, and files of NAME=value lines")
     preview: tuple[str, ...] = _setting((), "patterns of branches to deploy as previews, such as feature/*")
     preview_ttl: float = _setting(7 * DAY, "how long a preview stays after its branch last moved")
@@ -87,8 +95,8 @@ def kept(settings: Settings) -> Keep:
 
 
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
-    """The variables among `names` that are set here, to hand to a run."""
-    return {name: os.environ[name] for name in names if name in os.environ}
+    """The variables among `names` that are set here, to hand to a run; secrets go by reference only."""
+    return {name: os.environ[name] for name in names if name in os.environ and not name.startswith(SECRET)}
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -112,7 +120,10 @@ def _lay(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
     for key, value in values.items():
         if key not in known:
             raise InvalidRequestError(f"{where}: unknown setting {key!r}", hint=f"known: {', '.join(known)}")
-        settings = replace(settings, **{key: _fit(key, getattr(Settings(), key), value, where)})
+        fitted = _fit(key, getattr(Settings(), key), value, where)
+        if key == "variables":
+            fitted = {**settings.variables, **fitted}
+        settings = replace(settings, **{key: fitted})
     return settings
 
 
@@ -121,10 +132,15 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
         fitted = _convert(like, value)
     except (TypeError, ValueError):
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}") from None
+    if key == "env" and fitted and (fault := name_fault(fitted)):
+        raise InvalidRequestError(f"{where}: the name of an environment {fault}, not {value!r}")
     if key in CHOICES and fitted not in CHOICES[key]:
         raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=f"choose {' or '.join(CHOICES[key])}")
     if key == "prune_limit" and not 0 <= fitted <= 1:
         raise InvalidRequestError(f"{where}: prune_limit is a share from 0 to 1, not {value!r}")
+    wrong = [why for pattern in fitted if (why := misread(pattern))] if key == "preview" else []
+    if wrong:
+        raise InvalidRequestError(f"{where}: preview cannot be {value!r}", hint=wrong[0])
     if isinstance(fitted, int | float) and not isinstance(fitted, bool) and key != "prune_limit" and fitted <= 0:
         raise InvalidRequestError(f"{where}: {key} must be more than 0, not {value!r}")
     return fitted
@@ -135,6 +151,8 @@ def _convert(like: Any, value: Any) -> Any:
         if isinstance(value, str):
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if value else False
         return bool(value)
+    if isinstance(like, dict):
+        return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else _pairs(value)
     if isinstance(like, tuple):
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(map(str, value))
     if like is None or isinstance(like, str):
@@ -142,6 +160,26 @@ def _convert(like: Any, value: Any) -> Any:
             raise TypeError
         return value
     return seconds(value) if isinstance(like, float) else int(value)
+
+
+def _pairs(value: str | Iterable[str]) -> dict[str, str]:
+    """Variables from `region=eu,team=data`, or one `name=value` each. Raises ValueError."""
+    each = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    found = [word.partition("=") for word in each]
+    if not all(equals and name.strip() for name, equals, _ in found):
+        raise ValueError
+    return {name.strip(): text for name, _, text in found}
+
+
+def _plain(value: Any) -> Any:
+    """A value of TOML as JSON: dates and times as text. Raises ValueError for what is no number."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError
+    return value.isoformat() if isinstance(value, date | datetime | time) else value
 
 
 def seconds(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from re import fullmatch
 from typing import Any
 
 from reconciler.model.errors import InvalidRequestError
@@ -44,6 +45,14 @@ def name(args: Mapping[str, Any]) -> str | None:
     value = args.get("name")
     if value is not None and not _printable(value):
         raise InvalidRequestError(f"name is 1 to {MAX_NAME} printable characters")
+    return value
+
+
+def commit(args: Mapping[str, Any]) -> str | None:
+    """A commit by its full id, if one is given: what a name means is settled by who asks."""
+    value = args.get("commit")
+    if value is not None and not (isinstance(value, str) and fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value)):
+        raise InvalidRequestError("commit is a commit's full id", hint="40 (or 64) hex digits in lower case")
     return value
 
 

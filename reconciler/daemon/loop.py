@@ -23,7 +23,8 @@ from reconciler.daemon.acts import Acts
 from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
-from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.daemon.previews import Previews
+from reconciler.daemon.reading import Branches, Previewed, Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import SourceFound, SourceLost
@@ -55,7 +56,7 @@ class Stop:
     """End the loop."""
 
 
-Message = Read | Unchanged | Unreadable | Request | Report | Stop
+Message = Read | Unchanged | Unreadable | Branches | Previewed | Request | Report | Stop
 
 
 class Loop:
@@ -101,8 +102,11 @@ class Loop:
         """From a cancelled run's SIGTERM to its SIGKILL, as the supervisor keeps it."""
         self.crumbs = Crumbs()
         """What is at hand, noted for the next daemon."""
+        self.previews = Previews()
         self.settled: Callable[[str], None] = lambda _revision: None
         """Told when what was read at a revision is applied and kept."""
+        self.durable: Callable[[list[Event]], None] = lambda _events: None
+        """Told of events once they are durable and carried out; it returns at once."""
 
     def run(self) -> None:
         """Turn until told to stop."""
@@ -130,7 +134,12 @@ class Loop:
         self._checkpoint()
         now = self._clock()
         observed = self.ledger.observed
-        all_wakes = (self._agenda.wake_at(now), admit.wake_at(observed), suspension.wake_at(observed))
+        all_wakes = (
+            self._agenda.wake_at(now),
+            admit.wake_at(observed),
+            suspension.wake_at(observed),
+            self.previews.wake_at(),
+        )
         wakes = [w for w in all_wakes if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
         for _ in self._ahead:
@@ -161,6 +170,7 @@ class Loop:
             self._slots(now)
             for message in messages:
                 self._handle(message, now, answers)
+            self.previews.decide(self.ledger.observed, now, lambda facts: self.stage(facts, now), self.payloads)
             self._admit(now)
             events = self.ledger.flush()
         except (StoreError, StaleHeadError) as error:
@@ -174,14 +184,17 @@ class Loop:
         self.payloads.stored()
         while self._told:
             _tell(self._told.pop(0))
+        self.previews.stored(self.ledger.store, self.ledger.observed)
         for answer, value in answers:
             answer.set_result(value)
         self._carry_out(events)
-        return not (self._stopping or (self.once and self._looked and not self.ledger.observed.runs))
+        idle = self._looked and self.previews.settled and not self.ledger.observed.runs
+        return not (self._stopping or (self.once and idle))
 
     def _carry_out(self, events: list[Event]) -> None:
         self._acted = self.ledger.observed.seq
         self.acts.carry_out(events, self.ledger.observed)
+        self.durable(events)
 
     def _catch_up(self) -> None:
         """Carry out what became durable though its append was said to have failed. Raises StoreError."""
@@ -191,6 +204,7 @@ class Loop:
     def _failed(self, error: ReconcilerError, messages: list[Message]) -> None:
         """The log cannot be written: nothing happened. People are told; what git and runs say is taken up again."""
         self._undo()
+        self.previews.stir()
         self._failures += 1
         log.error("the log cannot be written, trying again: %s", error)
         for message in messages:
@@ -227,6 +241,7 @@ class Loop:
     def _undo(self) -> None:
         """Nothing of this turn happened."""
         self._keep = None
+        self.previews.undone()
         self.payloads.forget()
         with contextlib.suppress(StoreError):
             self.ledger.drop()
@@ -245,6 +260,8 @@ class Loop:
             self._found(message.revision, now)
         elif isinstance(message, Unreadable):
             self._lost(message, now)
+        elif isinstance(message, Branches | Previewed):
+            self.previews.take(message)
         elif isinstance(message, Report):
             self._reported(message, now)
         elif isinstance(message, Request):
@@ -297,12 +314,15 @@ class Loop:
             self.stage(facts, now)
             self._ahead = agenda.look_ahead(self.ledger.observed)
             self._told.append(made)
+            if made.pools or any(change.action is not Action.UPDATE for change in made.changes):
+                self.previews.stir()
         if not made.refused:
             self._keep = self._read
 
     def _lost(self, message: Unreadable, now: datetime) -> None:
         if not self.ledger.observed.stale and self.ledger.observed.branch:
             self.stage([SourceLost(reason=message.reason)], now)
+        self.previews.looked = True
         log.warning("git cannot be read: %s", message.reason)
 
     def _checkpoint(self) -> None:

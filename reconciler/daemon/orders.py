@@ -14,6 +14,7 @@ from reconciler.core.script import TRIGGER
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
+from reconciler.daemon.sealed import Sealed
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import whole
 from reconciler.engine.order import ORDER
@@ -25,6 +26,7 @@ from reconciler.model.ids import instant
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
+from reconciler.steps.git_clone import GitClone
 
 DEFAULT_POOL = "process"
 """Where runs go whose spec names no pool."""
@@ -44,6 +46,10 @@ class Launch:
     """The pool's defaults of job variables."""
     variables: Mapping[str, Json] = field(default_factory=dict)
     """Job variables given for this run alone."""
+    preview: bool | None = False
+    """Whether its deployment is that of a preview, which may have the secrets listed for previews; None: who knows."""
+    revision: str | None = None
+    """The applied revision, whose encrypted files it may need."""
 
 
 class Orders:
@@ -56,6 +62,7 @@ class Orders:
         self._common = common
         self._mirrors = mirrors
         self._passed_on = passed_on(settings.pass_env)
+        self.sealed = Sealed(settings, common)
         self._same: dict[str, Json] = {
             "state_dir_copies": str(state.copies),
             "git_dir": str(common),
@@ -71,7 +78,6 @@ class Orders:
         """When each commit was last seen pinned."""
         self._open: dict[Path, tuple[float, Repository]] = {}
         self._copies = Copies(state.copies, settings.copies_mib * MIB)
-        self._copies.start()
 
     def make(self, run: Run, what: Launch) -> dict[str, Json]:
         """The order of a run's current attempt.
@@ -85,7 +91,7 @@ class Orders:
         own = (spec.get("work_pool") or {}).get("job_variables") or {}
         variables = job_variables.merge(what.base, own, what.variables)
         flow = dict(spec.get("flow") or {})
-        return {
+        order = {
             "run": run.id,
             "attempt": run.attempt,
             "name": run.name,
@@ -106,7 +112,9 @@ class Orders:
             "timeout_seconds": flow.get("timeout_seconds"),
             "env": self._passed_on | dict(variables.get("env") or {}),
             "flow": flow,
+            **({"preview": run.preview} if run.preview else {}),
         }
+        return order | {"secrets": self.sealed.said(order, preview=what.preview, revision=what.revision)}
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
         """The pull steps with each clone bound to the recorded commit."""
@@ -122,8 +130,9 @@ class Orders:
         return bound
 
     def _clone(self, step: dict[str, Json], source: Source, run: Run) -> dict[str, Json]:
+        own = {name: value for name, value in step["inputs"].items() if name not in GitClone.TAKES_SECRETS}
         inputs = {
-            **step["inputs"],
+            **own,
             "git_dir": str(self._git_dir(source)),
             "commit": source.commit or run.source_commit,
             "directories": list(scope(source.directories)),
@@ -134,6 +143,8 @@ class Orders:
         """Make the directory of an attempt and put the order in it, whole or not at all."""
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+        if said := order.get("secrets"):
+            self.sealed.lay_out(self._repository(self._common), folder, said)
         whole.put(folder, ORDER, json.dumps(order).encode())
 
     def remove(self, work: Path) -> None:
@@ -141,7 +152,8 @@ class Orders:
         self._copies.remove(work)
 
     def warm(self) -> None:
-        """Have the pool ready that most runs go to."""
+        """Have the pool ready that most runs go to, and working copies prepared from now on."""
+        self._copies.start()
         self.pool(DEFAULT_POOL).warm()
 
     def pool(self, kind: str) -> Pool:

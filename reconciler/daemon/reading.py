@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from reconciler.core.preview import Head
 from reconciler.model.plan import Desired, Json
 
 
@@ -15,19 +16,40 @@ class Elsewhere:
     commit: str
 
 
-FORMAT = 3
+FORMAT = 4
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 
-def stamp(specs: str, revision: str | None) -> dict[str, Json]:
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the spec files are read as."""
+
+    name: str | None = None
+    """Of the overlay, if any."""
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    """The operator's own, over those of overlay and files."""
+
+    @classmethod
+    def of(cls, name: str | None, variables: Mapping[str, Json]) -> "Environment":
+        """As set; an empty name is none."""
+        return cls(name or None, variables)
+
+
+BASE = Environment()
+"""No environment: the spec files as they are."""
+
+
+def stamp(specs: str, revision: str | None, env: Environment = BASE) -> dict[str, Json]:
     """What must be the same for what was kept to be of use."""
-    return {"format": FORMAT, "specs": specs, "revision": revision}
+    return {
+        "format": FORMAT, "specs": specs, "env": env.name, "variables": dict(env.variables), "revision": revision
+    }  # fmt: skip
 
 
-def still_says(kept: bytes | None, specs: str, head: str) -> bool:
+def still_says(kept: bytes | None, specs: str, head: str, env: Environment = BASE) -> bool:
     """Whether reading `head` would say what was kept: then nothing needs to be read."""
     said = json.loads(kept or b"{}")
-    wanted = stamp(specs, head) | {"elsewhere": False}
+    wanted = stamp(specs, head, env) | {"elsewhere": False}
     return all(said.get(key) == value for key, value in wanted.items())
 
 
@@ -57,6 +79,28 @@ class Read:
     """Effective specs as canonical JSON by digest: those that may not be in the store yet."""
     rows: Mapping[str, bytes]
     """What to keep for the next start once this is applied, by path; empty for what is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """The branches that may be previewed."""
+
+    heads: Mapping[str, Head] | None
+    """Their newest commits; None where git did not say: then nothing is known of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """A previewed branch was read at a commit."""
+
+    branch: str
+    revision: str
+    desired: Desired | None
+    """None where it cannot be read."""
+    texts: Mapping[str, bytes]
+    """As in Read."""
+    reason: str = ""
+    """Why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ All causes become one numbered request: whatever asks while a look is under way 
 request is lost.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import git
-from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.daemon.branches import FETCH_TIMEOUT, Branches
+from reconciler.daemon.reading import Branches as Heads
+from reconciler.daemon.reading import Previewed, Read, Unchanged, Unreadable
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError, SourceUnavailableError
 
@@ -19,8 +22,6 @@ if TYPE_CHECKING:  # reading specs takes imports that a restart without changes 
     from reconciler.daemon.observe import Observer
 
 log = logging.getLogger("reconciler")
-
-FETCH_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,12 @@ class Looker:
         self,
         tracked: Tracked,
         observer: "Callable[[], Observer]",
-        post: Callable[[Read | Unchanged | Unreadable], None],
+        post: Callable[[Read | Unchanged | Unreadable | Heads | Previewed], None],
         cache: Cache,
         applied: str | None,
     ) -> None:
+        self.branches = Branches(tracked.branch, tracked.remote, observer, post)
+        """Those that are previewed, set before `start`."""
         self._tracked = tracked
         self._cache = cache
         self._make = observer
@@ -80,6 +83,12 @@ class Looker:
             self._fetch_asked = self._fetch_asked or fetch
             self._news.notify()
 
+    def read(self, wanted: Mapping[str, str]) -> None:
+        """Ask for branches to be read at these commits; those that were read there before are not read again."""
+        with self._news:
+            self.branches.want(wanted)
+            self._news.notify()
+
     def applied(self, revision: str) -> None:
         """The loop applied and kept what was read at `revision`."""
         with self._news:
@@ -93,22 +102,35 @@ class Looker:
         self._thread.join(timeout=1)
 
     def _work(self) -> None:
+        look = True
         while not self._stopping:
-            self._once()
-            with self._news:
-                if self._served >= self._asked and not self._stopping:
-                    woken = self._news.wait(self._tracked.interval if self._polls() else None)
-                    self._fetch_asked = self._fetch_asked or not woken
-                self._served = self._asked
+            if look:
+                self._once()
+            if self.branches.wanted and not self._stopping:
+                self._read_branch()  # one, and then the tracked branch first again
+            look = self._rest()
+
+    def _rest(self) -> bool:
+        """Wait for something to do; whether it is a look."""
+        with self._news:
+            woken = True
+            if self._served >= self._asked and not self.branches.wanted and not self._stopping:
+                woken = self._news.wait(self._tracked.interval if self._polls() else None)
+                self._fetch_asked = self._fetch_asked or not woken
+            look = self._asked > self._served or not woken
+            self._served = self._asked
+            return look
 
     def _polls(self) -> bool:
-        return self._tracked.remote is not None or (self._observer is not None and self._observer.looks_elsewhere)
+        elsewhere = self._observer is not None and self._observer.looks_elsewhere
+        return self._tracked.remote is not None or elsewhere or self.branches.looks_elsewhere
 
     def _once(self) -> None:
         try:
             with self._tracked.open() as repo:
-                self._fetch(repo)
+                fetched = self._fetch(repo)
                 self._post(self._read(repo, self._head(repo)))
+                self.branches.look(repo, fetch=fetched)
         except ReconcilerError as error:
             self._post(Unreadable(error.message))
         except Exception:
@@ -116,17 +138,25 @@ class Looker:
             log.exception("reading the repository failed")
             self._post(Unreadable("reading the repository failed; the daemon's log has the details"))
 
+    def _read_branch(self) -> None:
+        with contextlib.suppress(ReconcilerError), self._tracked.open() as repo:
+            self.branches.read(repo)
+            return
+        self.branches.give_up("the repository cannot be read")
+
     def _head(self, repo: Repository) -> str:
         head = repo.branch(self._tracked.branch, self._tracked.remote)
         if head is None:
             raise SourceUnavailableError(f"branch {self._tracked.branch!r} is not there, or has no commit yet")
         return head
 
-    def _fetch(self, repo: Repository) -> None:
+    def _fetch(self, repo: Repository) -> bool:
+        """Fetch the tracked branch where that is due; whether it was."""
         with self._news:
             due, self._fetch_asked = self._fetch_asked, False
         if self._tracked.remote and due:
             git.remote.fetch(repo, self._tracked.remote, self._tracked.branch, timeout=FETCH_TIMEOUT)
+        return due
 
     def _read(self, repo: Repository, head: str) -> Read | Unchanged:
         if self._observer is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import core, plugins, pools
 from reconciler import daemon as shell
-from reconciler.core import commands, job_variables, quarantine
+from reconciler.core import commands, job_variables, quarantine, references
 from reconciler.core.arguments import merge
 from reconciler.daemon import backfills, given, retention
 from reconciler.daemon.given import text as _text
@@ -63,7 +63,7 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
         given.not_past(due, now)
         spec = loop.payloads.spec(deployment.digest)
         merged = merge(spec.get("parameters") or {}, values)
-        _check(spec, merged)
+        check_parameters(spec, merged)
         _check_variables(observed, deployment.pool, spec, variables)
         request = commands.RunRequest(
             name, loop.payloads.keep("parameters", merged), key, due or now, label, tags, labels,
@@ -89,7 +89,7 @@ def _retry(args: Mapping[str, Any], who: str) -> Decide:
         if latest:
             deployment = commands.find(observed, old.deployment)
             spec = loop.payloads.spec(deployment.digest)
-            _check(spec, loop.payloads.value(old.parameters))
+            check_parameters(spec, loop.payloads.value(old.parameters))
             _check_variables(observed, deployment.pool, spec, loop.payloads.value(old.variables))
         run, facts = commands.retry(observed, again, now, who)
         return {"run": run, "origin": old.id, "created": True}, facts
@@ -97,20 +97,42 @@ def _retry(args: Mapping[str, Any], who: str) -> Decide:
     return decide
 
 
-def _check_kept(loop: Loop, run: Run, *, latest: bool) -> None:
+def _check_kept(loop: Loop, run: Run, *, latest: bool, done: str = "tried again") -> None:
     """Raises ConflictError when what a run was created with was purged."""
     kept = {"its parameters": run.parameters, "its job variables": run.variables}
     gone = [what for what, name in kept.items() if not loop.payloads.has(name)]
     if gone:
         raise ConflictError(
-            f"run {run.id} cannot be tried again: {' and '.join(gone)} were purged",
+            f"run {run.id} cannot be {done}: {' and '.join(gone)} were purged",
             hint=f"run it with parameters given anew: reconciler run {run.deployment}",
         )
     if not latest and not loop.payloads.has(run.spec):
         raise ConflictError(
-            f"run {run.id} cannot be tried again as it was: its spec was purged",
+            f"run {run.id} cannot be {done} as it was: its spec was purged",
             hint=f"with the deployment as it is now: reconciler retry {run.id} --latest",
         )
+
+
+def _replay(args: Mapping[str, Any], who: str) -> Decide:
+    name, key, reason = _text(args, "run"), _text(args, "key"), str(args.get("reason") or "")
+    values, commit = given.mapping(args, "parameters"), given.commit(args)
+
+    def decide(loop: Loop, now: datetime) -> Decided:
+        old = commands.known(loop.find_run(name), name)
+        _check_kept(loop, old, latest=False, done="replayed")
+        spec, before = loop.payloads.spec(old.spec), loop.payloads.value(old.parameters)
+        digest = old.parameters
+        if values:
+            check_parameters(spec, merged := merge(before, values))
+            digest = loop.payloads.keep("parameters", merged)
+        asked = commands.Replay(old, key, digest, tuple(sorted(values)), commit, reason)
+        twin = loop.run_of_key(old.deployment, asked.cause)
+        if twin is not None:
+            return {"run": twin, "origin": old.id, "created": False}, []
+        run, facts = commands.replay(asked, spec, now, who)
+        return {"run": run, "origin": old.id, "created": True}, facts
+
+    return decide
 
 
 def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], own: Mapping[str, Json]) -> None:
@@ -126,12 +148,18 @@ def _check_variables(observed: Observed, pool: str, spec: Mapping[str, Json], ow
         raise InvalidRequestError("; ".join(faults), hint=f"job variables of a pool of type {kind}: {known}")
 
 
-def _check(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
-    """Raises InvalidRequestError naming every parameter that does not fit."""
+def check_parameters(spec: Mapping[str, Json], values: Mapping[str, Json]) -> None:
+    """Raises InvalidRequestError naming every parameter that does not fit, and every reference that names nothing."""
+    for name in references.wanted(values.values()):
+        if fault := references.fault(name):
+            raise InvalidRequestError(f"{{{{ secret.{name[:40]} }}}}: {fault}")
     schema = spec.get("parameter_openapi_schema")
     if schema is None or not spec.get("enforce_parameter_schema", True):
         return
-    faults = [message for _, message in core.parameters.problems(schema, values, partial=False)]
+    # What refers to a secret is checked in the run, which knows it.
+    later = {name for name, value in values.items() if references.wanted([value])}
+    found = core.parameters.problems(schema, values, partial=False)
+    faults = [message for path, message in found if not (path and path[0] in later)]
     if faults:
         known = ", ".join((schema.get("properties") or {}).keys()) or "none"
         raise InvalidRequestError("; ".join(faults), hint=f"parameters of the flow: {known}")
@@ -202,6 +230,7 @@ TAKES = {
     "run": frozenset({"deployment", "key", "parameters", "variables", "tags", "labels", "name", "due"}),
     "backfill": frozenset({"deployment", "from", "to", "key", "schedule", "limit", "reprocess", "dry_run"}),
     "retry": frozenset({"run", "key", "latest", "reason"}),
+    "replay": frozenset({"run", "key", "commit", "parameters", "reason"}),
     "cancel": frozenset({"run", "reason"}),
     "suspend": frozenset({"deployment", "reason"}),
     "resume": frozenset({"deployment", "run", "reason"}),
@@ -214,6 +243,7 @@ VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "run": _run,
     "backfill": _backfill,
     "retry": _retry,
+    "replay": _replay,
     "cancel": _cancel,
     "suspend": _suspend,
     "resume": _resume,

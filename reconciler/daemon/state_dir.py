@@ -10,6 +10,7 @@
     runs/RUN/N/       one attempt: order.json started journal.jsonl output exit work/
     copies/           working copies prepared ahead
     mirrors/          other repositories that specs name
+    notes/            runs counted per commit, where results go to git notes
     environments/     what pip_install_requirements installed, shared by runs
 """
 

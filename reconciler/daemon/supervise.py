@@ -24,6 +24,7 @@ from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal, whole
 from reconciler.engine.order import ORDER
 from reconciler.engine.pull import WORK
+from reconciler.engine.vault import ENCRYPTED
 from reconciler.model.errors import Next, ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Run, State
@@ -284,7 +285,7 @@ class Supervisor:
 
     def _clear(self, folder: Path) -> None:
         """An attempt is over: only what it said stays. Its order holds the run's environment."""
-        for name in (ORDER, WORK, "prefect"):
+        for name in (ORDER, WORK, "prefect", ENCRYPTED):
             self._orders.remove(folder / name)
 
     def _again(self, run: str) -> None:
@@ -311,7 +312,7 @@ class Supervisor:
         dead = status is None and poll and self._confirmed_dead(watched, now)
         if moved or status is not None or dead:
             watched.told = status is not None or dead
-            final = _complete(watched.folder, watched.final) if watched.final and watched.told else None
+            final = complete(watched.folder, watched.final) if watched.final and watched.told else None
             if dead and not watched.facts and watched.pool.never_began(watched.folder):
                 final = {
                     "fact": "failed",
@@ -379,7 +380,7 @@ def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
         log.warning("run %s cannot be told to %s: %s", folder.parent.name, name, error)
 
 
-def _complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
+def complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
     """The final fact with what it keeps in a side file, and one line of message."""
     found = dict(final)
     for key in ("result", "error"):

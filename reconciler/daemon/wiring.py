@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reconciler import daemon as shell
-from reconciler.core import script
+from reconciler.core import preview, script
 from reconciler.core.plan import Policy
 from reconciler.daemon import config, poison, requests, retention
 from reconciler.daemon.acts import SERVED
@@ -24,12 +24,14 @@ from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
+from reconciler.daemon.previews import Previews
 from reconciler.daemon.quarantines import Quarantines
-from reconciler.daemon.reading import still_says
+from reconciler.daemon.reading import Environment, still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
 from reconciler.daemon.served import Served, ServedKeeper
 from reconciler.daemon.server import Server
+from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.state_dir import Lock, StateDir
 from reconciler.daemon.supervise import Supervisor
 from reconciler.git.repository import Repository
@@ -69,6 +71,8 @@ class Daemon:
     crumbs: Crumbs
     poisoned: list[Run]
     """Runs that were given up at this start: they killed the daemons before."""
+    notes: "shell.notes.Notes | None" = None
+    """Where the operator asked for results as git notes."""
 
     def start(self) -> None:
         """Start everything but the loop itself, which `run` turns."""
@@ -80,6 +84,8 @@ class Daemon:
         self.looker.start()
         self.watch.start()
         self.retention.start()
+        if self.notes:
+            self.notes.start()
 
     def run(self) -> None:
         """Turn until `stop`; runs that live go on."""
@@ -88,6 +94,8 @@ class Daemon:
         finally:
             self.watch.stop()
             self.retention.stop()
+            if self.notes:
+                self.notes.stop()
             self.server.stop()
             self.looker.stop()
             self.supervisor.close()
@@ -150,32 +158,33 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         store = SqliteStore.open(state.log)
         with _uncollected():
             ledger = Ledger(store)
-        branch = _track(ledger, settings, repo, now)
+        branch, env = _track(ledger, settings, repo, now)
         crumbs = Crumbs(state.crumbs)
         poisoned = poison.isolate(ledger, crumbs, now())
         avoided = poison.Poison(crumbs, ledger.observed.isolated)
         common = repo.common_dir
         mirrors = Mirrors(opened, state.mirrors, settings.allow_hosts, settings.interval)
         tracked = Tracked(opened, branch, settings.remote, settings.interval)
-        looker = Looker(
-            tracked,
-            lambda: shell.observe.Observer(
-                settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided
-            ),
-            inbox.put,
-            Kept(state.log, settings.specs),
-            ledger.observed.revision,
+        observer = lambda: shell.observe.Observer(  # noqa: E731 - a thing to hand over
+            settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
         )
-        watch = Watch(repo, branch, looker.look, remote=settings.remote)
+        looker = Looker(tracked, observer, inbox.put, Kept(state.log, settings.specs, env), ledger.observed.revision)
+        looker.branches.patterns = settings.preview
+        also = looker.branches.asked_for if settings.preview else None
+        watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
     serving = Served(state.root / "served.json", inbox.put)
     orders = Orders(state, settings, common, mirrors, {script.TRIGGER: ScriptKeeper(), SERVED: ServedKeeper(serving)})
     supervisor = Supervisor(state, orders, inbox.put, settings.cancel_grace, crumbs)
     loop = Loop(ledger, supervisor, now, Policy(settings.prune_limit, settings.on_rewind), settings.limit, inbox)
-    loop.settled = looker.applied
-    loop.takers = serving.takers
-    loop.crumbs = crumbs
+    loop.previews = Previews(preview.Policy(settings.preview, settings.preview_ttl), looker.read)
     loop.grace = timedelta(seconds=settings.cancel_grace)
+    loop.settled, loop.takers, loop.crumbs = looker.applied, serving.takers, crumbs
+    notes = shell.notes.Notes(state.log, state.root / "notes", opened, now) if settings.notes else None
+    if notes:
+        loop.durable = notes.tell
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
+    asked = Asked(loop, state, serving, keeper, orders.sealed)
+    asked.quarantines = Quarantines(opened, mirrors)
 
     return Daemon(
         state,
@@ -184,12 +193,13 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         looker,
         watch,
         supervisor,
-        Server(state, Asked(loop, state, serving, keeper, Quarantines(opened, mirrors)).answer),
+        Server(state, asked.answer),
         keeper,
         store,
         branch,
         crumbs,
         poisoned,
+        notes,
     )
 
 
@@ -227,14 +237,15 @@ def _uncollected() -> Iterator[None]:
 class Kept:
     """What an earlier daemon kept of its reading, read by another thread than the loop's."""
 
-    def __init__(self, log: Path, specs: str) -> None:
+    def __init__(self, log: Path, specs: str, env: Environment) -> None:
         self._log = log
+        self._env = env
         self._specs = specs.strip("/")
 
     def still_says(self, head: str) -> bool:
         """Whether reading `head` would say what was kept: then nothing needs to be read."""
         with contextlib.closing(Reader.open(self._log)) as reader:
-            return still_says(reader.cache_get(CACHE, ""), self._specs, head)
+            return still_says(reader.cache_get(CACHE, ""), self._specs, head, self._env)
 
     def items(self) -> dict[str, bytes]:
         """All of it."""
@@ -242,8 +253,13 @@ class Kept:
             return reader.cache_items(CACHE)
 
 
-def _track(ledger: Ledger, settings: Settings, repo: Repository, now: Callable[[], datetime]) -> str:
-    """The tracked branch: the flag, else the log's, else the one HEAD names now; a change of it is recorded."""
+def _track(
+    ledger: Ledger, settings: Settings, repo: Repository, now: Callable[[], datetime]
+) -> tuple[str, Environment]:
+    """The tracked branch: the flag, else the log's, else the one HEAD names now. The environment: set, else the log's.
+
+    A change of either is recorded. Raises NotFoundError, SourceUnavailableError for an environment without overlay.
+    """
     observed = ledger.observed
     branch = settings.branch or observed.branch or first_branch(repo)
     if settings.remote and settings.remote not in repo.remotes():
@@ -251,7 +267,11 @@ def _track(ledger: Ledger, settings: Settings, repo: Repository, now: Callable[[
         raise NotFoundError(f"there is no remote {settings.remote!r}", hint=f"known: {known}")
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
-    if (observed.branch, observed.remote) != (branch, settings.remote):
-        ledger.stage([BranchTracked(branch=branch, remote=settings.remote)], now())
+    env = Environment.of(observed.env if settings.env is None else settings.env, settings.variables)
+    head = repo.branch(branch, settings.remote)
+    if env.name is not None and env.name != observed.env and head is not None:
+        SpecDir(settings.specs).overlay(repo, repo.commit(head).tree, env.name)
+    if (observed.branch, observed.remote, observed.env) != (branch, settings.remote, env.name):
+        ledger.stage([BranchTracked(branch=branch, remote=settings.remote, env=env.name)], now())
         ledger.flush()
-    return branch
+    return branch, env

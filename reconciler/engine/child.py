@@ -1,38 +1,69 @@
 """Makes a freshly forked process as good as a new one, before it becomes a run. Called by the template and entry.py."""
 
 import faulthandler
+import importlib
 import logging
 import os
 import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from reconciler.engine import environment
+from reconciler.engine import environment, hidden, vault
 from reconciler.engine.linux import adopt_orphans
 from reconciler.engine.logs import speak
 from reconciler.engine.order import Order
 from reconciler.engine.output import OUTPUT
 
+if TYPE_CHECKING:
+    from reconciler.engine.outflow import Outflow
+
 _FIRST_FREE = 3
 ENTRY = str(Path(__file__).with_name("entry.py"))
 
 
-def settle(run_dir: Path, order: Order) -> None:
+def settle(run_dir: Path, order: Order, outflow: "Outflow | None" = None) -> None:
     """A session, descriptors, environment, clock zone and `__main__` of its own; a cold order does not return.
+
+    The secrets that the order refers to are found here; with them goes the `outflow` that keeps them out of the output.
 
     Random generators need nothing: `random` reseeds itself after a fork, and the template draws no numbers.
     """
     os.setsid()
     adopt_orphans()
+    if outflow is not None:
+        _find_secrets(run_dir, order, outflow)
     os.closerange(_FIRST_FREE, os.sysconf("SC_OPEN_MAX"))
-    _redirect(run_dir)
-    environment.apply(order.env)
+    if outflow is None:
+        _redirect(run_dir)
+    held = hidden.held()
+    environment.apply(held.environment(order.env) if held else order.env)
     if order.cold:
-        os.execve(sys.executable, [sys.executable, "-P", ENTRY, "run", str(run_dir)], dict(os.environ))  # noqa: S606
+        again = [sys.executable, "-P", ENTRY, "run", str(run_dir)]
+        if held:
+            memory = vault.pack(held.state())
+            os.set_inheritable(memory, True)  # noqa: FBT003 - its one argument
+            again.append(str(memory))
+        os.execve(sys.executable, again, dict(os.environ))  # noqa: S606
     if "TZ" in order.env:
         time.tzset()
     sys.modules["__main__"] = ModuleType("__main__")
+
+
+def _find_secrets(run_dir: Path, order: Order, outflow: "Outflow") -> None:
+    outflow.enter()
+    held = importlib.import_module("reconciler.engine.secrets").find(order, run_dir, vault.unpack(vault.FD))
+    outflow.tell(held.values.values())
+    hidden.hold(held)
+
+
+def take_secrets(memory: int) -> None:
+    """After a cold start: the secrets that this process had before, from a descriptor, which is closed."""
+    state = vault.unpack(memory)
+    if state:
+        hidden.hold(importlib.import_module("reconciler.engine.secrets").Held.load(state))
+        os.close(memory)
 
 
 def _redirect(run_dir: Path) -> None:

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
+from reconciler.engine import hidden
+
 _SHOWN = 80
 
 
@@ -55,6 +57,8 @@ def _plain(value: Any, kind: Any) -> Any:
         return _enum(value, kind)
     if typing.is_typeddict(kind):
         return _typed_dict(value, kind)
+    if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _named_tuple(value, kind)
     if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_validator__"):
         return _dataclass(value, kind)
     return _by_pydantic(value, kind)
@@ -85,7 +89,7 @@ def _place(part: Any) -> str:
 
 
 def _misfit(value: Any, expected: str) -> Misfit:
-    shown = repr(value)
+    shown = hidden.text(repr(value))
     return Misfit(f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'} is not {expected}")
 
 
@@ -122,6 +126,14 @@ def _text(value: Any) -> str:
     return str(_same(value, str))
 
 
+def _day(value: str) -> date:
+    """A date, or a moment at which a day begins."""
+    moment = datetime.fromisoformat(value)
+    if moment.time() != time():
+        raise ValueError(value)
+    return moment.date()
+
+
 def _duration(value: Any) -> timedelta:
     """Seconds, or ISO 8601 days and smaller (`P1DT2H`, `PT90S`)."""
     if not isinstance(value, str):
@@ -155,7 +167,7 @@ _SCALARS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     float: (_number, "a number"),
     str: (_text, "text"),
     datetime: (datetime.fromisoformat, "a date and time (ISO 8601)"),
-    date: (date.fromisoformat, "a date (ISO 8601)"),
+    date: (_day, "a date (ISO 8601)"),
     time: (time.fromisoformat, "a time of day (ISO 8601)"),
     timedelta: (_duration, "a duration (seconds, or ISO 8601 such as PT90S)"),
     Path: (Path, "a path"),
@@ -193,7 +205,8 @@ def _enum(value: Any, kind: type[Enum]) -> Enum:
 
 def _literal(value: Any, kind: Any) -> Any:
     for option in typing.get_args(kind):
-        if type(option) is type(value) and option == value:
+        plain = option.value if isinstance(option, Enum) else option
+        if type(plain) is type(value) and plain == value:
             return option
     raise _misfit(value, f"one of {', '.join(repr(o) for o in typing.get_args(kind))}")
 
@@ -261,6 +274,9 @@ _CONTAINERS: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
     collections.abc.Collection: _list,
     collections.abc.Set: _hashable(set),
     collections.abc.Mapping: _dict,
+    collections.abc.MutableMapping: _dict,
+    collections.abc.MutableSequence: _list,
+    collections.abc.MutableSet: _hashable(set),
 }
 
 
@@ -275,11 +291,28 @@ def _required(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) in {typing.Required, typing.NotRequired} else hint
 
 
+def _named_tuple(value: Any, kind: Any) -> Any:
+    """From an object, or from a list in the order of the fields."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    known = {name: hints.get(name, Any) for name in kind._fields}
+    if isinstance(value, list):
+        if len(value) > len(known):
+            raise _misfit(value, f"a list of at most {len(known)}")
+        value = dict(zip(known, value, strict=False))
+    return kind(**_fields(value, known, [name for name in known if name not in kind._field_defaults], kind.__name__))
+
+
 def _dataclass(value: Any, kind: Any) -> Any:
     hints = typing.get_type_hints(kind, include_extras=True)
-    made = [f for f in dataclasses.fields(kind) if f.init]
+    # Not dataclasses.fields: that leaves out what is `InitVar`, which is given all the same.
+    made = [f for f in kind.__dataclass_fields__.values() if f.init and not _for_class(hints[f.name])]
     bare = {f.name for f in made if f.default is f.default_factory is dataclasses.MISSING}
-    return kind(**_fields(value, {f.name: hints[f.name] for f in made}, bare, kind.__name__))
+    kinds = {f.name: h.type if isinstance(h := hints[f.name], dataclasses.InitVar) else h for f in made}
+    return kind(**_fields(value, kinds, bare, kind.__name__))
+
+
+def _for_class(hint: Any) -> bool:
+    return hint is typing.ClassVar or typing.get_origin(hint) is typing.ClassVar
 
 
 def _fields(value: Any, known: Mapping[str, Any], needed: Any, name: str) -> dict[str, Any]:

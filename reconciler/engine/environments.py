@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.engine import whole
+from reconciler.engine import hidden, whole
 from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
@@ -102,6 +102,22 @@ def enter(root: Path, wanted: Sequence[Requirements], *, deployment: str | None,
         if why := _failed(environment.folder, began):
             raise StepError(why)
         time.sleep(_AGAIN_SECONDS)
+
+
+def borrow(root: Path, wanted: Sequence[Requirements]) -> Environment | None:
+    """The environment of these files where it is ready, held as by `enter`, and left without a trace; else None."""
+    environment = Environment(root / key(wanted))
+    link = environment.folder / "engine" / PACKAGE.name
+    try:
+        lock = os.open(environment.folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    linked = link.is_symlink() and link.readlink() == PACKAGE
+    if linked and _locked(lock, fcntl.LOCK_SH) and _same(lock, environment.folder) and environment.ready:
+        os.set_inheritable(lock, True)  # noqa: FBT003 - its one argument: the hold outlives our own exec
+        return environment
+    os.close(lock)
+    return None
 
 
 def _hold(lock: int, environment: Environment, wanted: Sequence[Requirements], *, stream: bool) -> bool:
@@ -191,7 +207,7 @@ def _build(environment: Environment, wanted: Sequence[Requirements], *, stream: 
         shutil.rmtree(environment.venv, ignore_errors=True)
         why = error.message if isinstance(error, StepError) else f"the environment cannot be written: {error.strerror}"
         with suppress(OSError):
-            whole.put(folder, "failed", why.encode(errors="replace"))
+            whole.put(folder, "failed", hidden.text(why).encode(errors="replace"))
         raise StepError(why) from None
     _say(f"installed in {seconds:.1f} s with {name}")
 

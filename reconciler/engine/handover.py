@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reconciler.engine import hidden
 from reconciler.engine.environments import Environment
 from reconciler.model.errors import StepError
 
@@ -16,8 +17,10 @@ _MOST = 16 << 20
 
 def go_on(environment: Environment, run_dir: Path, state: dict[str, Any]) -> NoReturn:
     """Become the environment's interpreter, with what `take` gives there. Raises StepError when that cannot be."""
+    held = hidden.held()
+    own = {"pid": os.getpid(), "secrets": held.state() if held else None}
     try:
-        text = json.dumps(state).encode()
+        text = json.dumps({**state, **own}).encode()
     except (TypeError, ValueError) as error:
         raise StepError(f"what the steps put out cannot be handed over: {error}") from None
     if len(text) > _MOST:

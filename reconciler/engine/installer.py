@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from reconciler.engine import hidden
 from reconciler.engine.requirements import Requirements
 from reconciler.model.errors import StepError
 
@@ -90,4 +91,4 @@ def _pass_on(source: IO[bytes] | None, tail: deque[bytes], *, stream: bool) -> N
 
 
 def _words(tail: Iterable[bytes]) -> str:
-    return b"".join(tail).decode("utf-8", "replace").strip()[-_TAIL_CHARACTERS:]
+    return hidden.text(b"".join(tail).decode("utf-8", "replace").strip())[-_TAIL_CHARACTERS:]

@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from reconciler.engine import hidden
+
 JOURNAL = "journal.jsonl"
 SIDE_FILES = frozenset({"result.json", "error.json"})
 LINE_BYTES = 64 * 1024
@@ -73,6 +75,8 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
 _ERROR = {"type": (str,), "message": (str,), "traceback": _TEXT}
 
 
+_OURS = frozenset({"commit", "tree", "step", "id", "parent", "kind", "state", "result_file", "error_file"})
+"""Fields that no user's value gets into: what looks like a secret there is none."""
 NEWS = frozenset({"running", "paused", "resumed"})
 """Facts that move a run while its process lives; of the others the daemon reads when that ends."""
 ENDED = "!"
@@ -102,11 +106,13 @@ class Journal:
             return
         for field, limit in (("name", _NAME_CHARACTERS), ("message", _MESSAGE_CHARACTERS)):
             if data.get(field):
-                data[field] = data[field][:limit]
+                data[field] = hidden.text(data[field])[:limit]
         self._task_bytes += self._append("task", {k: v for k, v in data.items() if v is not None})
 
     def _append(self, fact: str, data: dict[str, Any]) -> int:
-        line = json.dumps({"attempt": self._attempt, "fact": fact, "at": time.time(), **data}, allow_nan=False)
+        said = {name: value if name in _OURS else hidden.data(value) for name, value in data.items()}
+        own = {"attempt": self._attempt, "fact": fact, "at": time.time(), **said}
+        line = json.dumps(own, allow_nan=False)
         if len(line) >= LINE_BYTES:
             raise ValueError(f"a {fact} of {len(line)} bytes does not fit into a line of the journal")
         return os.write(self._fd, line.encode() + b"\n")

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconciler.engine import hidden
 from reconciler.model.names import MAX_NAME
 
 
@@ -43,7 +44,7 @@ def filled(setting: str, template: Any, parameters: Mapping[str, Any]) -> str:
         raise RunNameError(f"{setting}={shown} cannot be made: {type(error).__name__}: {error}") from None
     if not isinstance(name, str) or not name.strip():
         raise RunNameError(f"{setting} gives {name!r}, not a name")
-    return "".join(c if c.isprintable() else " " for c in name)[:MAX_NAME]
+    return "".join(c if c.isprintable() else " " for c in hidden.text(name))[:MAX_NAME]
 
 
 def _called(template: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

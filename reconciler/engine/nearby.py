@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterable
 
 STATE_DIR = "RECONCILER_STATE_DIR"
+LOCAL = "RECONCILER_LOCAL"
+"""In the environment of a run that nothing is recorded of (`reconciler local`, `bisect`): it reaches no daemon."""
 _FLOCK = struct.Struct("hhqqi4x")
 
 

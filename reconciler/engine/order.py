@@ -16,7 +16,8 @@ class Order:
 
     `pull` is `[{"step", "id", "inputs"}]`; of a git_clone the inputs also hold `git_dir` (whose objects to read),
     `commit`, `directories` and `submodules` (`[{"path", "git_dir", "commit"}]`). `due` is an RFC 3339 instant.
-    `environments` is the folder of those that runs share, `python` the interpreter that has our git door. `limits` may
+    `environments` is the folder of those that runs share, `lent` one whose environments may be entered but not added
+    to, `python` the interpreter that has our git door. `limits` may
     hold `output_bytes` and `result_bytes`.
     """
 
@@ -34,6 +35,7 @@ class Order:
     state_dir_copies: str | None = None
     git_dir: str | None = None
     environments: str | None = None
+    lent: str | None = None
     python: str | None = None
     pull: tuple[dict[str, Any], ...] = ()
     path: str | None = None
@@ -45,6 +47,10 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    secrets: dict[str, Any] | None = None
+    """Where secrets are looked for; None where the order refers to none."""
+    timed: bool = True
+    """Whether the flow's time is limited: not while a person looks into it."""
     templated: bool = True
     """Whether the text of the order holds anything like a placeholder."""
 

@@ -5,6 +5,7 @@ it starts from its first line as another attempt, in which that call of suspend_
 """
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import deadline
+from reconciler.engine import deadline, nearby
 from reconciler.engine.context import FlowRun, Frame, required
 from reconciler.engine.journal import JOURNAL, read
 from reconciler.engine.late import Suspended
@@ -94,11 +95,18 @@ def _paused(frame: Frame, timeout: float | None, reason: str | None) -> Iterator
     assert journal is not None  # noqa: S101
     given = run_dir / RESUME
     given.unlink(missing_ok=True)
+    if nearby.LOCAL in os.environ:
+        _say("paused: a local run goes on at once")
+        given.touch()
     journal.write("paused", timeout=timeout, reason=reason)
     with deadline.stopped():
         yield _until(given, timeout)
     given.unlink(missing_ok=True)
     journal.write("resumed")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is meant for the run's output
 
 
 def _until(given: Path, timeout: float | None) -> Iterator[None]:
@@ -112,7 +120,9 @@ def _until(given: Path, timeout: float | None) -> Iterator[None]:
 def _suspend(frame: Frame, timeout: float | None, reason: str | None) -> None:
     run = frame.run
     run.suspensions += 1
-    if run.run_dir is not None and run.suspensions > _earlier(run.run_dir):
+    if nearby.LOCAL in os.environ:
+        _say("suspended: a local run goes on at once")
+    elif run.run_dir is not None and run.suspensions > _earlier(run.run_dir):
         raise Suspended(timeout, reason)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import plugins, steps
+from reconciler.core.references import is_reference
 from reconciler.core.template import MissingValueError, TemplateError, follow, render
-from reconciler.engine import copies, custom, environments, handover, requirements
+from reconciler.engine import copies, custom, environments, handover, hidden, requirements
 from reconciler.engine.environments import Environment
 from reconciler.engine.journal import Journal
 from reconciler.engine.order import Order
@@ -90,14 +91,14 @@ def pull(run_dir: Path, todo: Order, journal: Journal, before: Source | None = N
         try:
             environment = _step(entry, todo, source, work)
         except Exception as error:  # noqa: BLE001 - whatever a step raises fails the run, as a fact
-            what = _words(error)
+            what = hidden.text(_words(error))
             message = f"pull step {index} ({entry['step']}) failed: {what}"
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
         journal.write("step", **_fact(index, entry, began), ok=True)
         source.done = index + 1
         if environment and not environment.entered:
-            handover.go_on(environment, run_dir, {"pid": os.getpid(), **source.state()})
+            handover.go_on(environment, run_dir, source.state())
     if source.directory == work:
         work.mkdir(mode=0o700, exist_ok=True)
     return source
@@ -125,12 +126,13 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     entered: list[Environment] = []
     inputs = entry.get("inputs") or {}
     if todo.templated:
-        inputs = render(inputs, partial(follow, source.outputs))
+        inputs = render(inputs, partial(_look_up, source.outputs))
     context = steps.Context(
         work=work,
         directory=source.directory,
         environment=os.environ,
         lay_out=partial(_lay_out, todo, source),
+        hide=hidden.text,
         install=lambda *given: entered.append(_install(todo, source, *given)),
     )
     word = entry["step"]
@@ -146,12 +148,20 @@ def _step(entry: Mapping[str, Any], todo: Order, source: Source, work: Path) -> 
     return entered[-1] if entered else None
 
 
+def _look_up(outputs: Mapping[str, Any], name: str) -> Any:
+    """What a placeholder stands for: a secret of the run, or what a step before put out. Raises MissingValueError."""
+    held = hidden.held()
+    return held.look_up(name) if held and is_reference(name) else follow(outputs, name)
+
+
 def _install(todo: Order, source: Source, directory: Path, name: str, stream: bool) -> Environment:
     """An environment with what the steps before asked for and this file too."""
     if not todo.environments:
         raise StepError("pip_install_requirements: this pool has no place for environments")
     wanted = [*source.required, requirements.read(directory, name)]
-    environment = environments.enter(Path(todo.environments), wanted, deployment=todo.deployment, stream=stream)
+    environment = environments.borrow(Path(todo.lent), wanted) if todo.lent else None
+    if environment is None:
+        environment = environments.enter(Path(todo.environments), wanted, deployment=todo.deployment, stream=stream)
     source.required = wanted
     programs = str(environment.venv / "bin")
     os.environ["VIRTUAL_ENV"] = str(environment.venv)

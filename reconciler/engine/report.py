@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from reconciler.engine import whole
+from reconciler.engine import hidden, whole
 from reconciler.engine.journal import LINE_BYTES, Journal
 from reconciler.engine.late import FlowTimeout, Suspended
 
@@ -24,6 +24,7 @@ _INSTALLED = str(Path(_STANDARD) / "site-packages")
 def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> None:
     """The flow returned: its result as JSON (in a side file when long), else a short repr of it."""
     try:
+        result = hidden.data(result, numbers=True)
         text = json.dumps(result, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         journal.write("completed", result=None, result_repr=_repr(result))
@@ -40,8 +41,12 @@ def completed(journal: Journal, run_dir: Path, result: Any, *, limit: int) -> No
 
 def failed(journal: Journal, run_dir: Path, error: BaseException, *, limit: int, reason: str | None = None) -> None:
     """The run failed: the exception's type and message, and its traceback from the user's first line on."""
-    shown = "" if reason else _traceback(error)
-    record = {"type": reason or _kind(error), "message": _message(error)[:limit], "traceback": shown[-limit:] or None}
+    shown = "" if reason else hidden.text(_traceback(error))
+    record = {
+        "type": reason or _kind(error),
+        "message": hidden.text(_message(error))[:limit],
+        "traceback": shown[-limit:] or None,
+    }
     extra = {"reason": reason} if reason else {}
     text = json.dumps(record)
     _say(shown or str(record["message"]))
@@ -97,6 +102,7 @@ def _repr(value: Any) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001 - a user's __repr__ may do anything
         text = f"<{type(value).__name__}>"
+    text = hidden.text(text)
     return text if len(text) <= _REPR_CHARACTERS else text[:_REPR_CHARACTERS] + "..."
 
 

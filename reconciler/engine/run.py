@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from reconciler.engine import (
     call,
     handover,
+    hidden,
     load,
     marker,
     nearby,
@@ -52,7 +53,10 @@ def main(run_dir: Path, given: Order | None = None) -> int:
 
 def go_on(run_dir: Path, memory: int) -> int:
     """The same run, and the same process, after a pull step that asked for another interpreter."""
-    return _live(run_dir, order.load(run_dir), pull.Source.load(handover.take(memory)))
+    state = handover.take(memory)
+    if state["secrets"]:
+        hidden.hold(importlib.import_module("reconciler.engine.secrets").Held.load(state["secrets"]))
+    return _live(run_dir, order.load(run_dir), pull.Source.load(state))
 
 
 def _live(run_dir: Path, todo: Order, before: pull.Source | None) -> int:
@@ -95,16 +99,17 @@ def _tell_children(todo: Order) -> None:
 def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source | None) -> int:
     frame: Frame | None = None
     try:
+        hidden.check()
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
-        arguments = parameters.bind(loaded.flow, todo.parameters)
+        arguments = parameters.bind(loaded.flow, hidden.filled(todo.parameters))
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))
         stage.began(frame)
-        limit = todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)
+        limit = (todo.timeout_seconds or getattr(loaded.flow, "timeout_seconds", None)) if todo.timed else None
         result = call.call(prefects.ready(loaded.flow), arguments, limit, frame)
     except StepError as error:
         report.failed(journal, run_dir, error, limit=todo.result_bytes, reason=error.reason)

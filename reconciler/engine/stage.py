@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import context, names
+from reconciler.engine import context, hidden, names
 from reconciler.engine.context import FlowRun, Frame, Run
 from reconciler.engine.flows import Flow
 from reconciler.engine.journal import Journal
@@ -79,7 +79,7 @@ def began(frame: Frame) -> None:
     if flow.on_crashed_hooks and run.run_dir:
         note = {"directory": str(Path.cwd()), "commit": run.commit, "tree": run.tree, "name": frame.of.name}
         note["python"] = sys.executable
-        (run.run_dir / CRASH_NOTE).write_text(json.dumps(note))
+        (run.run_dir / CRASH_NOTE).write_text(json.dumps(hidden.data(note)))
     if flow.on_running_hooks:
         _call_hooks(frame, _states().State("RUNNING", "Running" if frame.of.run_count == 1 else "Retrying"))
 

@@ -8,6 +8,7 @@ A run's end is the end of all it started: what is left of its session, and every
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reconciler import plugins, steps
 from reconciler.engine import child, flows, marker, whole
@@ -27,6 +29,9 @@ from reconciler.engine.pull import find
 from reconciler.engine.rehearsal import rehearse
 from reconciler.engine.run import CANCEL, LOST
 from reconciler.engine.stage import CRASH_NOTE
+
+if TYPE_CHECKING:
+    from reconciler.engine.outflow import Outflow
 
 AUTHORS = flows.flow
 """What nearly every flow imports of ours, loaded once."""
@@ -44,6 +49,8 @@ class _Launched:
     run_dir: Path
     order: Order
     pidfd: int
+    outflow: "Outflow | None" = None
+    """The process that keeps the secrets of the run out of its output."""
     lost: tuple[int, os.waitid_result] | None = None
     """The pid and end of the run in whose place this process calls on_crashed hooks."""
     until: float = 0.0
@@ -83,6 +90,8 @@ class _Template:
             self.poll.register(fd, select.POLLIN)
         self.runs: dict[int, _Launched] = {}
         self.strays = False
+        self.ending: set[int] = set()
+        """The pids of a run that has ended, kept until that is recorded, and of its filter."""
         self.looked = time.monotonic()
 
     def loop(self) -> tuple[Path, Order] | None:
@@ -130,13 +139,17 @@ class _Template:
         self, run_dir: Path, order: Order, lost: tuple[int, os.waitid_result] | None = None
     ) -> tuple[Path, Order] | None:
         time.tzset()
+        outflow = _outflows().start(run_dir) if order.secrets is not None else None
         pid = os.fork()
         if pid == 0:
-            child.settle(run_dir, order)
+            child.settle(run_dir, order, outflow)
             return run_dir, order
+        if outflow is not None:
+            outflow.leave()
         pidfd = os.pidfd_open(pid)
         self.poll.register(pidfd, select.POLLIN)
-        self.runs[pid] = _Launched(run_dir, order, pidfd, lost, time.monotonic() + _HOOKS_SECONDS if lost else 0.0)
+        until = time.monotonic() + _HOOKS_SECONDS if lost else 0.0
+        self.runs[pid] = _Launched(run_dir, order, pidfd, outflow, lost, until)
         return None
 
     def _reap(self, pid: int) -> tuple[Path, Order] | None:
@@ -151,6 +164,10 @@ class _Template:
             os.killpg(pid, signal.SIGKILL)
         self.poll.unregister(run.pidfd)
         os.close(run.pidfd)
+        if run.outflow is not None:
+            self.ending = {pid, run.outflow.pid}
+            run.outflow.finish(self._sweep)
+            self.ending.clear()
         if run.lost:
             os.waitpid(pid, 0)
             pid, ended = run.lost
@@ -183,14 +200,21 @@ class _Template:
 
     def _sweep(self) -> None:
         """Kill the orphans that came to us: a live run keeps its own, so these are of runs that have ended."""
-        kept = {run.lost[0] for run in self.runs.values() if run.lost}
-        strays = [pid for pid in children() if pid not in self.runs and pid not in kept]
+        kept = {*self.ending, *self.runs}
+        kept |= {run.lost[0] for run in self.runs.values() if run.lost}
+        kept |= {run.outflow.pid for run in self.runs.values() if run.outflow}
+        strays = [pid for pid in children() if pid not in kept]
         for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         self.strays = bool(strays)
+
+
+def _outflows() -> Any:
+    """Loaded by a template once it has a run with secrets."""
+    return importlib.import_module("reconciler.engine.outflow")
 
 
 def _status(ended: os.waitid_result) -> dict[str, int | None]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import client, nearby
+from reconciler.engine import client, hidden, nearby
 from reconciler.engine.states import RunFailedError, State
 from reconciler.model.errors import DaemonError, NotFoundError, ReconcilerError
 from reconciler.model.ids import instant, moment
@@ -126,6 +126,11 @@ def daemon(*files: str) -> Path:
     """
     folders = (os.path.dirname(file) for file in files if file)  # noqa: PTH120 - as nearby
     found = nearby.state_dir((os.getcwd(), *folders))  # noqa: PTH109
+    if found is None and os.environ.get(nearby.LOCAL):
+        raise DaemonError(
+            "this is a local run (reconciler local, bisect), of which nothing is recorded: it reaches no daemon",
+            hint="call the flow itself here; a deployment's run is started by `reconciler run`, or in a recorded run",
+        )
     if found is None:
         raise DaemonError(
             f"no daemon serves the repository around {os.getcwd()}",  # noqa: PTH109
@@ -145,7 +150,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _asked(root: Path, asked: dict[str, Any]) -> Any:
     try:
-        return client.ask(root, "run", asked)
+        return client.ask(root, "run", hidden.referring(asked))
     except TypeError as error:
         raise TypeError(f"parameters and job_variables are JSON: {error}") from None
     except ReconcilerError as error:

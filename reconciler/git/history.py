@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from reconciler.git import scopes, tree
 from reconciler.git.repository import Repository
+from reconciler.model.errors import SourceUnavailableError
 
 K = TypeVar("K", bound=Hashable)
 
@@ -41,6 +42,16 @@ class _Fork:
     """The commits of the old line above it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """Commits that changed a scope, each with the id of what the scope holds there."""
+
+    fork: tuple[str, str]
+    """Where the first-parent lines meet: the older commit itself, where it lies on the newer one's line."""
+    commits: tuple[tuple[str, str], ...]
+    """Above it, oldest first."""
+
+
 def line(repo: Repository, revision: str, limit: int | None = None) -> Iterator[str]:
     """First-parent ids from a commit on, newest first, at most `limit`."""
     return islice((step.commit for step in _steps(repo, revision)), limit)
@@ -50,6 +61,38 @@ def commits_between(repo: Repository, before: str, after: str) -> list[str]:
     """First-parent ids of `after`'s line above its fork from `before`'s, newest first."""
     fork = _fork(repo, before, after).commit
     return [step.commit for step in _steps(repo, after, stop=fork)]
+
+
+def changing(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> Changing:
+    """The commits of `after`'s first-parent line above its fork from `before`'s that changed a scope, oldest first.
+
+    Raises SourceUnavailableError where the lines do not meet, or a shallow clone ends before they do.
+    """
+    fork = _fork(repo, before, after).commit
+    if fork is None:
+        shallow = bool(repo.shallow())
+        raise SourceUnavailableError(
+            f"{before[:8]} and {after[:8]} have no commit in common on their first-parent lines",
+            hint="fetch the missing history (git fetch --unshallow)" if shallow else "name commits of one branch",
+        )
+    found: list[tuple[str, str]] = []
+    newer: tuple[str, str] | None = None
+    for commit in (*commits_between(repo, before, after), fork):
+        now = commit, scope_id(repo, commit, paths)
+        if newer and newer[1] != now[1]:
+            found.append(newer)
+        newer = now
+    assert newer is not None  # noqa: S101 - the fork at least
+    return Changing(newer, tuple(reversed(found)))
+
+
+def scope_id(repo: Repository, commit: str, paths: tuple[str, ...]) -> str:
+    """What a scope holds at a commit, as one id: the tree's own for the whole repository."""
+    top = repo.links(commit)[0]
+    if paths == (".",):
+        return top
+    entries = ((path, tree.lookup(repo, top, path)) for path in sorted(paths))
+    return " ".join(f"{path}:{entry.mode:o}:{entry.id}" for path, entry in entries if entry) or "nothing"
 
 
 def newest(repo: Repository, revision: str, wanted: Mapping[K, tuple[str, ...]]) -> dict[K, Answer]:

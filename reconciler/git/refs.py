@@ -70,6 +70,21 @@ class Refs:
         with _told(name):
             self.container.set_if_equals(_ref(name), None, ObjectID(value.encode()))
 
+    def swap(self, name: str, before: str | None, after: str) -> bool:
+        """Point a ref at an id if it still names `before` (None: if it is not there); whether it did.
+
+        False too while another process holds its lock. Raises SourceUnavailableError.
+        """
+        try:
+            with _told(name):
+                if before is None:
+                    return self.container.add_if_new(_ref(name), ObjectID(after.encode()))
+                return self.container.set_if_equals(_ref(name), ObjectID(before.encode()), ObjectID(after.encode()))
+        except SourceUnavailableError as error:
+            if isinstance(error.__cause__, FileLocked):
+                return False
+            raise
+
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:

@@ -35,17 +35,38 @@ def fetch(repo: Repository, remote: str, branch: str, *, timeout: float) -> str:
     `timeout` is in seconds. Raises NotFoundError for a remote or branch that does not exist, SourceUnavailableError
     for everything the network can do.
     """
+    place = _place(repo, remote)
+    if not (valid(branch_ref(branch, None)) and valid(branch_ref(branch, remote))):
+        raise NotFoundError(f"{branch!r} is not the name of a branch")
+    answer = _wanted(repo, place, _Want(branch), timeout)
+    repo.refs.write(branch_ref(branch, remote), answer)
+    return answer
+
+
+def _place(repo: Repository, remote: str) -> str:
+    """The address of a configured remote. Raises NotFoundError."""
     url = repo.remotes().get(remote)
     if url is None:
         known = ", ".join(sorted(repo.remotes())) or "none"
         raise NotFoundError(f"there is no remote {remote!r}", hint=f"known remotes: {known}; see `git remote add`")
-    if not (valid(branch_ref(branch, None)) and valid(branch_ref(branch, remote))):
-        raise NotFoundError(f"{branch!r} is not the name of a branch")
     # A relative path in the configuration means: from the work tree.
-    place = url if parse(url).scheme != "file" else str((repo.work_tree or repo.git_dir) / parse(url).path)
-    answer = _transfer(repo, place, _Want(branch), timeout)
-    repo.refs.write(branch_ref(branch, remote), answer)
-    return answer
+    return url if parse(url).scheme != "file" else str((repo.work_tree or repo.git_dir) / parse(url).path)
+
+
+def fetch_branches(repo: Repository, remote: str, wanted: Callable[[str], bool], *, timeout: float) -> None:
+    """Fetch every wanted branch of a configured remote as `fetch` does; those that are gone there go here too.
+
+    Only refs/heads/* of the remote are looked at: never the refs that a forge keeps for pull requests of forks.
+    Raises as `fetch`.
+    """
+    want = _Branches(wanted)
+    _transfer(repo, _place(repo, remote), want, timeout)
+    for name in repo.branches(remote):
+        if wanted(name) and name not in want.found:
+            repo.refs.remove(branch_ref(name, remote))
+    for name, commit in want.found.items():
+        if repo.has(commit) and repo.branch(name, remote) != commit:
+            repo.refs.write(branch_ref(name, remote), commit)
 
 
 def mirror(
@@ -63,7 +84,7 @@ def mirror(
         if commit is not None and repo.has(commit):
             repo.links(commit)
             return place, commit
-        answer = _transfer(repo, url, _Want(branch, commit), timeout)
+        answer = _wanted(repo, url, _Want(branch, commit), timeout)
         repo.refs.write(branch_ref(branch, None) if branch else f"refs/reconciler/fetched/{answer}", answer)
     packs.merge_small(place / "objects")
     return place, answer
@@ -97,6 +118,30 @@ class _Want:
         return [ObjectID(self.answer.encode())] if self.answer and not self.has(self.answer) else []
 
 
+@dataclass(slots=True)
+class _Branches:
+    """Which branches to ask a remote for, and what it said they are."""
+
+    wanted: Callable[[str], bool]
+    found: dict[str, str] = field(default_factory=dict)
+    has: Callable[[str], bool] = field(default=lambda _name: False)
+
+    def prefixes(self) -> list[bytes]:
+        """The refs that need to be listed."""
+        return [_HEADS]
+
+    def choose(self, refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
+        """The ids to ask for, of the refs that are listed."""
+        del depth
+        heads = {ref[len(_HEADS) :].decode("utf-8", "replace"): ref for ref in refs if ref.startswith(_HEADS)}
+        usable = (name for name in heads if valid(branch_ref(name, None)) and self.wanted(name))
+        self.found = {name: refs[heads[name]].decode("ascii") for name in usable}
+        return [ObjectID(c.encode()) for c in dict.fromkeys(self.found.values()) if not self.has(c)]
+
+
+_HEADS = b"refs/heads/"
+
+
 class _Target(Repo):
     """The library's repository, which tells a remote about every branch that is here and not only the local ones."""
 
@@ -110,8 +155,21 @@ class _Target(Repo):
 _HAVES: Sequence[bytes] = (b"refs/heads", b"refs/remotes", b"refs/reconciler/fetched")
 
 
-def _transfer(repo: Repository, url: str, want: _Want, timeout: float) -> str:
-    """Fetch what is wanted and missing; the commit it is. Raises NotFoundError, SourceUnavailableError."""
+def _wanted(repo: Repository, url: str, want: _Want, timeout: float) -> str:
+    """Fetch the one commit that is wanted, where it is missing. Raises NotFoundError, SourceUnavailableError."""
+    _transfer(repo, url, want, timeout)
+    if want.answer is None:
+        what = f"no branch {want.branch!r}" if want.branch else "no commit that HEAD names"
+        raise NotFoundError(f"{_shown(url)} has {what}")
+    try:
+        repo.links(want.answer)
+    except SourceUnavailableError:
+        raise SourceUnavailableError(f"{_shown(url)}: commit {want.answer} was not sent") from None
+    return want.answer
+
+
+def _transfer(repo: Repository, url: str, want: _Want | _Branches, timeout: float) -> None:
+    """Fetch what is wanted and missing. Raises SourceUnavailableError."""
     deadline = Deadline(timeout)
     want.has = repo.has
     try:
@@ -124,14 +182,6 @@ def _transfer(repo: Repository, url: str, want: _Want, timeout: float) -> str:
         # What protocols, proxies and hostile servers make the library raise is not to be foreseen.
         reason = f"no answer within {timeout:g} s" if deadline.passed else _reason(error)
         raise SourceUnavailableError(f"{_shown(url)}: {reason}", hint="it is tried again") from None
-    if want.answer is None:
-        what = f"no branch {want.branch!r}" if want.branch else "no commit that HEAD names"
-        raise NotFoundError(f"{_shown(url)} has {what}")
-    try:
-        repo.links(want.answer)
-    except SourceUnavailableError:
-        raise SourceUnavailableError(f"{_shown(url)}: commit {want.answer} was not sent") from None
-    return want.answer
 
 
 def _reason(error: BaseException) -> str:

@@ -77,6 +77,12 @@ class Repository:
         """The commit of a local branch, or of a remote's as last fetched; None when there is none."""
         return self.refs.read(branch_ref(name, remote))
 
+    def branches(self, remote: str | None = None) -> dict[str, str]:
+        """The commit of every local branch, or of a remote's as last fetched; but for names that no log can hold."""
+        prefix = branch_ref("", remote)
+        found = {name.removeprefix(prefix): commit for name, commit in self.refs.under(prefix).items()}
+        return {name: commit for name, commit in found.items() if name.isprintable() and (name != "HEAD" or not remote)}
+
     def remotes(self) -> dict[str, str]:
         """The URL of each remote as written, credentials included: redact before showing."""
         return {

@@ -31,11 +31,15 @@ class Watch:
         look: Callable[[], None],
         *,
         remote: str | None = None,
+        also: Callable[[str], bool] | None = None,
         poll: float = 0.5,
     ) -> None:
+        """`also` says which other branches beside it are watched."""
         self._location = repo.location
         self._reftable = repo.reftable
         self._ref = branch_ref(branch, remote)
+        self._others = branch_ref("", remote)
+        self._also = also
         self._look = look
         self._poll = poll
         self._stop = -1
@@ -45,7 +49,9 @@ class Watch:
         """Begin; a move after this returns is seen."""
         refs = Refs(self._location, reftable=self._reftable)
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        arguments = (refs, refs.read(self._ref), self._armed(Inotify()))
+        events = self._armed(Inotify(), ())
+        seen = self._read(refs)
+        arguments = (refs, seen, self._armed(events, seen))
         self._thread = threading.Thread(target=self._run, args=arguments, name="git-watch", daemon=True)
         self._thread.start()
 
@@ -59,7 +65,7 @@ class Watch:
             os.close(self._stop)
         self._thread = None
 
-    def _run(self, refs: Refs, seen: str | None, events: Inotify) -> None:
+    def _run(self, refs: Refs, seen: "_Seen", events: Inotify) -> None:
         waiter = select.poll()
         waiter.register(self._stop, select.POLLIN)
         if events.fd >= 0:
@@ -71,21 +77,26 @@ class Watch:
                     return
                 if ready and not self._concerns(events.read()):
                     continue
-                self._armed(events)
+                self._armed(events, seen)
                 now = self._read(refs)
                 if now != seen:
                     seen = now
+                    self._armed(events, seen)
                     self._call()
         finally:
             events.close()
 
-    def _read(self, refs: Refs) -> str | None:
+    def _read(self, refs: Refs) -> "_Seen":
         try:
-            return refs.read(self._ref)
+            found = {self._ref: refs.read(self._ref)}
+            if self._also is not None:
+                others = refs.under(self._others).items()
+                found |= {name: value for name, value in others if self._also(name.removeprefix(self._others))}
+            return tuple(sorted(found.items()))
         except Exception:  # noqa: BLE001 - the thread outlives every error
             # What a vanishing repository makes the library raise is not to be foreseen; the branch is gone.
             _log.debug("cannot read %s", self._ref, exc_info=True)
-            return None
+            return ((self._ref, None),)
 
     def _call(self) -> None:
         try:
@@ -98,11 +109,16 @@ class Watch:
         top = str(self._location.common_dir)
         return any(folder != top or name in _TOP_NAMES for folder, name in changed)
 
-    def _armed(self, events: Inotify) -> Inotify:
-        """Watch every folder on the way to the ref, as far as they exist now."""
+    def _armed(self, events: Inotify, seen: "_Seen") -> Inotify:
+        """Watch every folder on the way to the refs, as far as they exist now."""
         top = str(self._location.common_dir)
         folders = [top, f"{top}/reftable"]
-        parts = self._ref.split("/")[:-1]
-        folders += [f"{top}/{'/'.join(parts[: n + 1])}" for n in range(len(parts))]
-        events.watch(folders)
+        for ref in {self._ref, *(name for name, _ in seen)}:
+            parts = ref.split("/")[:-1]
+            folders += [f"{top}/{'/'.join(parts[: n + 1])}" for n in range(len(parts))]
+        events.watch(dict.fromkeys(folders))
         return events
+
+
+_Seen = tuple[tuple[str, str | None], ...]
+"""The refs that are watched, and the commits they name."""

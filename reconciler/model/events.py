@@ -30,6 +30,8 @@ class BranchTracked(Fact):
 
     branch: str
     remote: str | None = None
+    env: str | None = None
+    """The environment whose overlay is laid over the spec files."""
     who: str = ""
 
 
@@ -257,10 +259,19 @@ class PreviewApplied(Fact):
     revision: str
     until: str
     """When it is pruned unless the branch moves: an instant."""
+    suffix: str
+    """What the names of its deployments end in, behind `--`."""
+    whole_commit: str | None = None
+    """The source commit of those of its deployments that are scoped to the whole repository."""
+    spec_commits: Mapping[str, str | None] = field(default_factory=dict)
+    """As in RevisionApplied, for its deployments."""
+    held: tuple[str, ...] = ()
+    """Its deployments that are broken at this commit: spec and source commit stay. All others are valid again."""
     problems: tuple[Mapping[str, Json], ...] = ()
     created: int = 0
     updated: int = 0
     pruned: int = 0
+    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +282,9 @@ class PreviewPruned(Fact):
 
     branch: str
     reason: str
+    over: bool = False
+    """Whether its time is over: the branch is remembered, and previewed again when it moves."""
+    pruned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +361,8 @@ class RunCreated(Fact):
     pool: str = "process"
     queue: str = "default"
     retries: int = 0
+    preview: str = ""
+    """The branch that its deployment previews; empty for the tracked branch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

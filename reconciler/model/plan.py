@@ -99,6 +99,10 @@ class Source:
         }
         return {k: v for k, v in items.items() if v}
 
+    def follows(self, preview: str) -> bool:
+        """Whether it is the whole repository at the head of a previewed branch: one fact moves all of these."""
+        return self.kind is SourceKind.COMMIT and self.branch == preview and not self.directories
+
     @classmethod
     def load(cls, data: Mapping[str, Json]) -> "Source":
         """The inverse of `json`."""
@@ -126,6 +130,13 @@ class Declared:
     spec_commit: str | None
     """The newest commit that changed the spec file; None where history is cut before it."""
     source: Source
+    overlay: str = ""
+    """The overlay that decides something of it."""
+
+    @property
+    def where(self) -> str:
+        """The files that say it, for people."""
+        return f"{self.file} with {self.overlay}" if self.overlay else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,8 @@ class Desired:
     """Effective specs by digest: the new ones here, and (lazily, from the store) those observed."""
     broken: frozenset[str] = frozenset()
     """Files with a problem in them or in code they name: what they held stays, spec and source commit alike."""
+    unsure: bool = False
+    """Whether what decides for many files is broken, as an overlay: nothing is pruned, whatever file held it."""
     problems: tuple[Problem, ...] = ()
     notes: tuple[Note, ...] = ()
     rewound_from: str | None = None

@@ -113,7 +113,10 @@ class Schedule(Words):
 
     def rule(self) -> Data:
         """What the spec gives, without what it leaves at its default: JSON."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return {key: value for key, value in self.__dict__.items() if value != _RULE_DEFAULTS[key]}
+
+
+_RULE_DEFAULTS = {name: field.get_default(call_default_factory=True) for name, field in Schedule.model_fields.items()}
 
 
 class ConcurrencyLimit(Words):

@@ -38,6 +38,8 @@ FINAL = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED
 
 SCRIPT = "script"
 """The trigger of a call in a script: begun before it is told, it never asked for a slot."""
+REPLAY = "replay"
+"""The trigger of a past run that a person wants to see again: it says nothing of how its deployment fares now."""
 UNKNOWN = "unknown (shallow)"
 """The version where history is cut before the source commit."""
 
@@ -74,6 +76,10 @@ class Preview:
     until: datetime
     """When it is pruned unless the branch moves."""
     problems: list[dict[str, Json]] = field(default_factory=list)
+    suffix: str = ""
+    """What the names of its deployments end in, behind `--`."""
+    over: bool = False
+    """Whether its time is over: it has no deployments until the branch moves."""
 
 
 @dataclass(slots=True)
@@ -199,6 +205,9 @@ class Run:
     """Merged over the attempt: pid, tree, interpreter, flow_version, steps, result, error, exit, what it says of its
     retries; `pauses`, how often it has paused, and `resumed`, the last of these that an operator ended."""
 
+    preview: str = ""
+    """The branch that its deployment previewed when it was created; empty for the tracked branch."""
+
     @property
     def final(self) -> bool:
         """Whether it is over."""
@@ -224,6 +233,8 @@ class Observed:
     seq: int = 0
     branch: str | None = None
     remote: str | None = None
+    env: str | None = None
+    """The environment whose overlay is laid over the spec files."""
     revision: str | None = None
     tree: str | None = None
     whole_commit: str | None = None
@@ -257,6 +268,13 @@ class Observed:
     """The same runs, filed for core/admit."""
     suspended: dict[str, Run] = field(default_factory=dict)
     """Those of `runs` in Suspended."""
+
+    @property
+    def tracked(self) -> dict[str, Deployment]:
+        """The deployments of the tracked branch: all but those of previews."""
+        if not self.previews:
+            return self.deployments
+        return {name: d for name, d in self.deployments.items() if not d.preview}
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""

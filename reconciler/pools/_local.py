@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.engine import entry, environment, marker
+from reconciler.engine import entry, environment, marker, vault
 from reconciler.pools import Pool, Variables
 
 ENTRY = str(Path(entry.__file__).absolute())
@@ -91,13 +91,21 @@ def start(*arguments: str, python: str, descriptor: int | None = None, entry: st
 
     `entry` is the engine as that interpreter is to see it.
 
-    Nothing of this process goes along: no environment but the allow-list, no descriptor, no terminal.
+    Nothing of this process goes along: no environment but the allow-list, no descriptor but that of the secrets, no
+    terminal.
     """
     actions: list[Any] = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     if descriptor is not None:
         actions.append((os.POSIX_SPAWN_DUP2, descriptor, 3))
+    secrets = vault.make()
+    if secrets is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, secrets, vault.FD))
     command = [python, "-P", entry, *arguments]
-    return os.posix_spawn(python, command, environment.inherited(), file_actions=actions)
+    try:
+        return os.posix_spawn(python, command, environment.inherited(), file_actions=actions)
+    finally:
+        if secrets is not None:
+            os.close(secrets)
 
 
 def ended(pid: int) -> bool:

@@ -81,8 +81,9 @@ def load(rule: Mapping[str, Json]) -> Schedule:
     return _load(text)
 
 
+@lru_cache(maxsize=4096)
 def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    """The first slot later than `after`, or None when there is no more."""
+    """The first slot later than `after`, or None when there is no more; kept, as many deployments share a rule."""
     return next(schedule.slots(after), None)
 
 

@@ -32,6 +32,8 @@ class Context:
     lay_out: Callable[[Path, Mapping[str, Any]], None]
     install: Callable[[Path, str, bool], None]
     """Of a folder the requirements file of this name; whether the installer's words are part of the output."""
+    hide: Callable[[str], str] = str
+    """The text without secrets, to be asked before it is cut."""
 
 
 class Step(ABC):
@@ -39,6 +41,9 @@ class Step(ABC):
 
     TAKES_TEMPLATES_ONLY: ClassVar[frozenset[str]] = frozenset()
     """Inputs that hold secrets: a spec may only refer to them by `{{ ... }}`, never spell them out."""
+
+    TAKES_SECRETS: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that may name secrets: those that show in no list of processes and decide nothing before the run."""
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """What is wrong between inputs that are each right: (input, message)."""

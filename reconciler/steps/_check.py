@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reconciler import plugins, steps
+from reconciler.core import references
 from reconciler.model.errors import UnknownWordError
 from reconciler.steps import Step, is_own, short
 
@@ -33,6 +34,7 @@ def check(word: str, inputs: Mapping[str, Any]) -> Iterator[tuple[tuple[str | in
         return
     given = {name: value for name, value in inputs.items() if name not in _COMMON}
     yield from _spelt_out(kind, given)
+    yield from _misplaced(kind, given)
     try:
         made = _adapter(kind).validate_json(json.dumps(given, default=str))
     except ValidationError as error:
@@ -57,6 +59,15 @@ def _spelt_out(kind: type[Step], given: Mapping[str, Any]) -> Iterator[tuple[tup
     for name in sorted(kind.TAKES_TEMPLATES_ONLY & given.keys()):
         if given[name] is not None and not _is_template(given[name]):
             yield (name,), "a secret must not be written in a spec: refer to it, as in '{{ secret.NAME }}'"
+
+
+def _misplaced(kind: type[Step], given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Secrets in inputs that would show them; told of the step itself, as its inputs are not known before the run."""
+    allowed = ", ".join(f"`{name}`" for name in sorted(kind.TAKES_SECRETS))
+    for name in sorted(given.keys() - kind.TAKES_SECRETS):
+        if references.wanted([given[name]]):
+            hint = f"; {allowed} may" if allowed else ""
+            yield (), f"`{name}` may not name a secret: it shows to others, or is needed before the run{hint}"
 
 
 def _readable(kind: type[Step], error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:

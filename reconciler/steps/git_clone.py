@@ -18,6 +18,7 @@ class GitClone(Step):
     """Lay a repository out below the run's folder, or into it when no repository is named."""
 
     TAKES_TEMPLATES_ONLY: ClassVar[frozenset[str]] = frozenset({"access_token", "credentials"})
+    TAKES_SECRETS: ClassVar[frozenset[str]] = TAKES_TEMPLATES_ONLY
 
     repository: str
     """A URL (https or ssh), a path, or `.` for the repository of the spec."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from reconciler.model.errors import StepError
 from reconciler.steps import Context, Step
@@ -21,6 +21,8 @@ _PIECE = 64 * 1024
 @dataclass(frozen=True, kw_only=True)
 class RunShellScript(Step):
     """Run a script where the steps before ended. A line is split as a shell would, but no shell sees it."""
+
+    TAKES_SECRETS: ClassVar[frozenset[str]] = frozenset({"env"})
 
     script: str
     """The commands, one a line: no `cd`, pipes or variables unless `shell` is set."""
@@ -41,12 +43,17 @@ class RunShellScript(Step):
         env = {**context.environment, **(inputs.get("env") or {})}
         directory = str(context.directory / (inputs.get("directory") or ""))
         script = Template(inputs["script"]).safe_substitute(env) if inputs.get("expand_env_vars") else inputs["script"]
+        if context.hide(script) != script:
+            raise StepError(
+                "run_shell_script: a secret would stand in a command line, which the whole machine can read",
+                hint="leave it in `env`, and have the command read it there",
+            )
         kept = _Kept(), _Kept()
         os.makedirs(context.directory, exist_ok=True)  # noqa: PTH103 - before any clone, the folder is still to be made
         for command in _commands(script, shell=bool(inputs.get("shell"))):
             code = _run(command, kept, cwd=directory, env=env, stream=inputs.get("stream_output", True))
             if code:
-                tail = kept[1].text() or kept[0].text()
+                tail = context.hide(kept[1].text() or kept[0].text())
                 raise StepError(
                     f"{shlex.join(command)!r} ended with {_end(code)}: {tail[-_TAIL_CHARACTERS:]}".rstrip(": ")
                 )

@@ -289,6 +289,28 @@ def test_13_a_copy_of_the_log_is_restored_and_gc_says_what_would_go(example: Rep
         assert run(path, "count/main", "-p", "to=2")[0] == "1 2\n"
 
 
+@pytest.mark.parametrize("example", ["14-environments"], indirect=True)
+def test_14_one_repository_is_staging_and_prod(example: Repo) -> None:
+    path, state = example.path, ("--state-dir", str(example.path.parent / "staging"))
+    assert "0 problems; environments: prod, staging" in reconciler(path, "validate")
+    assert ": 1 to create" in reconciler(path, "plan", "--env", "staging", code=3)
+    reconciler(path, *state, "serve", "--once", "--env", "staging")
+    with served(path, "--env", "prod", "--variable", "team=finance"):
+        applied(path, example.head())
+        said, shown = run(path, "report/daily")
+        assert (said, shown["result"]) == ("1000 rows of eu for finance\n", "eu")
+        assert "branch main, environment prod: applied" in reconciler(path, "status")
+        assert told(path, "pools", "reports")[0]["concurrency_limit"] == 8
+        assert set(deployments(path)) == {"report/daily", "report/backfill", "report/audit"}
+    assert "environment staging: applied" in reconciler(path, *state, "status")
+    (one,) = told(path, *state, "status")
+    assert (one["deployment"], one["health"]) == ("report/daily", "Paused")
+    assert told(path, *state, "show", "report/daily")["spec"]["parameters"] == {
+        "region": "eu-test", "rows": 10, "team": "data",
+    }  # fmt: skip
+    assert ": nothing to do" in reconciler(path, *state, "plan")
+
+
 @pytest.mark.parametrize("folder", sorted(p.name for p in EXAMPLES.iterdir()))
 def test_every_example_is_tested_and_explains_itself(folder: str) -> None:
     assert f"def test_{folder[:2]}_" in Path(__file__).read_text("utf-8")

@@ -61,6 +61,8 @@ def test_a_good_step_has_no_problem(word, inputs):
 
 REFUSED = "a secret must not be written in a spec: refer to it, as in '{{ secret.NAME }}'"
 
+MISPLACED = "may not name a secret: it shows to others, or is needed before the run"
+
 
 @pytest.mark.parametrize(
     ("word", "inputs", "problems"),
@@ -86,6 +88,13 @@ REFUSED = "a secret must not be written in a spec: refer to it, as in '{{ secret
             [(("include_submodules",), "expected a valid boolean")],
         ),
         ("git_clone", {"repository": ".", "access_token": "ghp_x"}, [(("access_token",), REFUSED)]),
+        (
+            "git_clone",
+            {"repository": "{{ secret.R }}"},
+            [((), f"`repository` {MISPLACED}; `access_token`, `credentials` may")],
+        ),
+        ("run_shell_script", {"script": "curl {{ secret.T }}"}, [((), f"`script` {MISPLACED}; `env` may")]),
+        ("set_working_directory", {"directory": "{{ secret.D }}"}, [((), f"`directory` {MISPLACED}")]),
         ("git_clone", {"repository": ".", "credentials": {"token": "x"}}, [(("credentials",), REFUSED)]),
         (
             "git_clone",

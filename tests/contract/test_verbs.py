@@ -19,11 +19,11 @@ FOLDER = Path(importlib.import_module("reconciler.cli").__file__ or "").parent
 VERBS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
 READING = {"plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
 READING |= {"diff", "revert", "backfill", "pools", "gc", "backup", "explain"}
+READING |= {"replay", "bisect"}
 HEAVY = {"dulwich", "pydantic", "yaml", "jsonschema", "croniter", "dateutil", "watchfiles"}
 PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume retry".split()
-PROMISED += (
-    "events slots schema verify pools gc backup completion backfill explain diff quarantine release revert".split()
-)
+PROMISED += "replay local bisect diff quarantine release revert".split()
+PROMISED += "events slots schema verify pools gc backup completion backfill explain".split()
 
 
 def test_every_promised_verb_is_there():

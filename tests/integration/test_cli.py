@@ -96,7 +96,7 @@ def test_status_has_the_documented_keys(path, done, failed):
     hello = rows["hello/main"]
     assert list(hello) == (
         "deployment version source_commit spec_commit generation quarantined sync health reason next_due "
-        "last_run".split()
+        "last_run preview".split()
     )
     assert (hello["sync"], hello["health"], hello["last_run"]["state"]) == ("Synced", "Healthy", "Completed")
     assert re.fullmatch(r"\d{4}-01-01T00:00:00\.000000Z", hello["next_due"])

@@ -236,3 +236,26 @@ def test_source_is_fetched_by_our_interpreter_for_a_run_in_an_environment(pool, 
     (end,) = launch(pool, run_dir)
     assert end["result"] == ["lib.py"], end
     assert [f["commit"] for f in facts(run_dir) if f["fact"] == "running"] == [head]
+
+
+def test_secrets_go_along_into_another_interpreter_and_stay_out_of_what_it_says(bench, monkeypatch):
+    monkeypatch.setenv("RECONCILER_SECRET_TOKEN", "canary-token")
+    made = ProcessPool()
+    try:
+        flow = (
+            "import os, sys, tinything\n"
+            "def main(token):\n"
+            "    print(token, os.environ['OWN'], [n for n in os.environ if 'SECRET' in n])\n"
+            "    raise ValueError(sys.prefix + token)\n"
+        )
+        order = {"env": {"OWN": "-{{ secret.TOKEN }}-"}, "parameters": {"token": "{{ secret.TOKEN }}"}, "secrets": {}}
+        runs = [bench.run(**order), bench.run(**order)]
+        for run_dir in runs:  # the second one begins in the environment's own template
+            (bench.root / f"source-{run_dir.parent.name}-1" / "flow.py").write_text(flow)
+            (end,) = launch(made, run_dir)
+            (folder,) = bench.folders()
+            assert end["error"]["message"] == f"{folder / 'venv'}***", end
+            assert "*** -***- []" in output(run_dir)
+            assert "canary" not in output(run_dir)
+    finally:
+        made.close()

@@ -8,7 +8,7 @@ import pytest
 from helpers_git import Repo
 
 from reconciler.daemon.observe import Observer
-from reconciler.daemon.reading import Elsewhere, still_says
+from reconciler.daemon.reading import BASE, Elsewhere, Environment, still_says
 from reconciler.daemon.view import FILE_LIMIT
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
@@ -48,11 +48,11 @@ def repo(tmp_path: Path) -> Repo:
     return repo
 
 
-def fresh(specs: str = "specs") -> Observer:
+def fresh(specs: str = "specs", env: Environment = BASE) -> Observer:
     def resolve(source) -> Elsewhere:
         raise SourceUnavailableError(f"{source.repository} cannot be reached")
 
-    return Observer(specs, words(), lambda url: url == ".", resolve)
+    return Observer(specs, words(), lambda url: url == ".", resolve, env=env)
 
 
 def said(observer: Observer, repo: Repo, head: str | None = None, applied: str | None = None):
@@ -65,20 +65,21 @@ def shown(observer: Observer, desired) -> dict:
     return {
         "revision": [desired.revision, desired.tree, desired.whole_commit],
         "deployments": {
-            n: [d.file, d.line, d.digest, d.spec_commit, d.source.json()]
+            n: [d.where, d.line, d.digest, d.spec_commit, d.source.json()]
             for n, d in sorted(desired.deployments.items())
         },
         "broken": sorted(desired.broken),
         "problems": [p.json() for p in desired.problems],
         "notes": [n.json() for n in desired.notes],
         "pools": desired.pools,
+        "unsure": desired.unsure,
     }
 
 
 def step(kept: Observer, repo: Repo, applied: str | None = None):
     """What the kept observer says now, after comparing it with a fresh one."""
     desired = said(kept, repo, applied=applied)
-    other = fresh(kept._under)
+    other = fresh(kept._dir.path, kept._env)
     expected = shown(other, said(other, repo))
     assert shown(kept, desired) == expected
     for name in desired.deployments.values():
@@ -151,17 +152,65 @@ CASES: dict[str, list[dict[str, str | bytes | None]]] = {
 }
 
 
-@pytest.mark.parametrize("steps", CASES.values(), ids=CASES)
+PROD, ENV = "specs/env/prod.yaml", Environment("prod", {"size": 7})
+PAUSE = "patches: [{patch: {paused: true}}]\n"
+NAMED = "patches: [{target: {name: NAME}, patch: {tags: [p]}}]\n"
+OVERLAID: dict[str, list[dict[str, str | bytes | None]]] = {
+    "the overlay changes": [
+        {A: spec("x"), PROD: ""},
+        {PROD: PAUSE},
+        {PROD: NAMED.replace("NAME", "x")},
+        {A: spec("x")},
+    ],
+    "the overlay breaks and is mended": [
+        {A: spec("x"), PROD: PAUSE},
+        {PROD: "patches: ["},
+        {B: spec("y")},
+        {PROD: PAUSE},
+    ],
+    "it fits nothing until the spec comes": [
+        {A: spec("x"), PROD: NAMED.replace("NAME", "y")},
+        {B: spec("y")},
+        {B: None},
+    ],
+    "a variable of it": [{A: spec("x", tag="'{{ t }}'"), PROD: "variables: {t: a}\n"}, {PROD: "variables: {t: b}\n"}],
+    "one more there, and one less": [
+        {A: spec("x"), PROD: spec("x")},
+        {PROD: spec("y")},
+        {PROD: spec("y") + "patches: [{target: {name: x}, delete: true}]\n"},
+        {A: spec("x", tag="t")},
+    ],
+    "a pool is patched": [
+        {
+            A: "work_pools: {big: {}}\n",
+            PROD: "patches: [{target: {kind: work_pool, name: b*}, patch: {paused: true}}]\n",
+        },
+        {A: "work_pools: [{name: big, concurrency_limit: 3}]\n"},
+        {PROD: "work_pools: {big: {type: inline}}\n"},
+    ],
+    "the file cannot be read": [
+        {A: spec("x"), PROD: NAMED.replace("NAME", "x")},
+        {A: "deployments: ["},
+        {A: spec("x")},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("steps", "env"),
+    [*((steps, BASE) for steps in CASES.values()), *((steps, ENV) for steps in OVERLAID.values())],
+    ids=[*CASES, *OVERLAID],
+)
 @pytest.mark.parametrize("restart", [False, True], ids=["kept", "restarted"])
-def test_step_by_step_is_like_afresh(repo: Repo, steps, restart: bool):
-    observer, cache = fresh(), {}
+def test_step_by_step_is_like_afresh(repo: Repo, steps, env: Environment, restart: bool):
+    observer, cache = fresh(env=env), {}
     for files in steps:
         repo.commit(files)
         desired = step(observer, repo)
         cache.update(observer.unsaved())
         settle(observer, desired)
         if restart:
-            observer = fresh()
+            observer = fresh(env=env)
             observer.restore({path: text for path, text in cache.items() if text})
             assert shown(observer, step(observer, repo)) == shown(observer, desired)
 
@@ -254,11 +303,13 @@ def test_what_another_format_kept_is_as_good_as_nothing(repo: Repo, text: bytes)
     assert list(step(observer, repo).deployments) == ["one/x"]
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_histories(repo: Repo, seed: int):
+@pytest.mark.parametrize(("seed", "env"), [*((seed, BASE) for seed in range(6)), *((seed, ENV) for seed in range(4))])
+def test_random_histories(repo: Repo, seed: int, env: Environment):
     """Commits, merges, resets and restarts at random: after each, the same as afresh."""
     rng = random.Random(seed)
-    observer, cache, heads, applied = fresh(), {}, [repo.head()], None
+    if env.name:
+        repo.commit({PROD: PAUSE})
+    observer, cache, heads, applied = fresh(env=env), {}, [repo.head()], None
     files = [f"specs/{n}.yaml" for n in "abcd"] + ["prefect.yaml", "specs/deep/e.yml"]
     codes = ["flows/one.py", "flows/two.py", "flows/three.py"]
     for _ in range(14):
@@ -269,22 +320,47 @@ def test_random_histories(repo: Repo, seed: int):
                 change[rng.choice(codes)] = rng.choice((FLOW.format(name=name, n=rng.randint(0, 3)), "def main(:\n"))
             else:
                 change[rng.choice(files)] = _random_file(rng)
-        gone = [p for p in change if rng.random() < 0.2 and (repo.path / p).exists()]
+            if env.name and rng.random() < 0.3:
+                change[PROD] = _random_overlay(rng)
+        gone = [p for p in change if rng.random() < 0.2 and p != PROD and (repo.path / p).exists()]
         repo.commit({**change, **dict.fromkeys(gone)})
         if rng.random() < 0.2:
             repo.reset(rng.choice(heads))
         heads.append(repo.head())
         desired = step(observer, repo, applied)
         assert (desired.rewound_from is not None) == (applied is not None and not _descends(repo, applied))
-        for path, declared in ((d.file, d) for d in desired.deployments.values()):
-            assert declared.spec_commit == repo.newest("HEAD", path)
+        _like_git(repo, desired)
         cache.update(observer.unsaved())
         if rng.random() < 0.7:
             applied = desired.revision
             settle(observer, desired)
         if rng.random() < 0.3 and applied == desired.revision:
-            observer = fresh()
+            observer = fresh(env=env)
             observer.restore({path: text for path, text in cache.items() if text})
+
+
+def _like_git(repo: Repo, desired) -> None:
+    """Commits of specs and scopes are what git says."""
+    for declared in desired.deployments.values():
+        overlays = {d.overlay for d in desired.deployments.values() if d.file == declared.file and d.overlay}
+        assert declared.spec_commit == repo.newest("HEAD", declared.file, *overlays)
+        if declared.source.directories:
+            scope = (*declared.source.directories, declared.file, *filter(None, [declared.overlay]))
+            assert declared.source.commit == repo.newest("HEAD", *scope)
+
+
+def _random_overlay(rng: random.Random) -> str:
+    one = [
+        "{target: {name: x}, patch: {tags: [p]}}",
+        "{target: {file: 'specs/[ab]*'}, patch: {description: d}}",
+        "{target: {name: y}, delete: true}",
+        "{target: {name: '[xX]'}, patch: {entrypoint: 'flows/two.py:main'}}",
+        "{target: {tags: t}, patch: {concurrency_limit: 0}}",
+        "{patch: {paused: true}}",
+        "{patch: {pull: null}}",
+    ]
+    extra = rng.choice(("", "", spec("only"), "work_pools: {big: {type: inline}}\n", "varibles: {}\n"))
+    return f"patches: [{', '.join(rng.sample(one, rng.choice((0, 1, 1, 2))))}]\n{extra}"
 
 
 def _descends(repo: Repo, applied: str) -> bool:

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.document import load
+from reconciler.core.document import Limits, load
 from reconciler.core.parse import parse
 
 text = st.text(
@@ -106,3 +106,38 @@ def test_any_value_in_any_field_gives_located_problems(fields):
     held = found.deployments[0].spec is None
     assert held == bool(found.problems)
     assert all(p.key.startswith("deployments[0].") for p in found.problems)
+
+
+def both(raw):
+    """The same file as composed in C, and as read by events: for C there must be room to spare."""
+    return load(raw, "a.yaml"), load(raw, "a.yaml", limits=Limits(nodes=2 * len(raw)))
+
+
+def written(value):
+    return yaml.dump(value, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False).encode()
+
+
+lines = (
+    st.lists(
+        st.sampled_from(
+            ["a: 1", "- x", "b:", "  c: no", "  - {d: 1:30, e: []}", "deployments:", "? f", "'g': \"h\"", "- - 1"]
+        ),
+        max_size=12,
+    )
+    .map("\n".join)
+    .map(str.encode)
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(lines | noise | unlike_numbers.map(written))
+@example(b"deployments:\n- name: a\n  work_pool: {name: no}\n- b\n- [c]\n")
+@example(b"a: {b: 1, b: 2}\n")
+def test_what_is_composed_in_c_is_what_events_say(raw):
+    composed, read = both(raw)
+    if composed.plain is None or read.plain:
+        return
+    assert (composed.broken, composed.faults, repr(composed.data)) == (read.broken, read.faults, repr(read.data))
+    assert (composed.ambiguous, composed.lines) == (read.ambiguous, read.lines)
+    for path in [*read.marks.values, ("nothing",), ("deployments", 9, "x"), *((*p, "none") for p in read.marks.values)]:
+        assert composed.locate(path) == read.locate(path)

@@ -1,9 +1,14 @@
 """Whatever a repository holds, reading it gives facts or a problem: never an exception, never a warning."""
 
 import json
+import sys
+from types import ModuleType
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
 
 from reconciler.core.parameters import check_schema, problems
 from reconciler.core.signature import EntrypointProblem, FlowFacts, read_flow
@@ -165,3 +170,100 @@ def test_any_schema_and_values_give_problems_or_none(schema, values, partial):
         for path, message in problems(schema, values, partial=partial):
             assert isinstance(path, tuple)
             assert len(message) <= 500
+
+
+MODELS = """
+import datetime as dt
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar, Generic, Literal, NewType, Optional, TypeAlias, TypeVar, Union
+from typing_extensions import NotRequired, Required, TypedDict
+from uuid import UUID
+
+from annotated_types import Ge, MaxLen
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr
+
+T = TypeVar("T")
+Key = NewType("Key", int)
+Keys: TypeAlias = "list[Key]"
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = BLEU = "blue"
+
+class Level(enum.IntEnum):
+    LOW = enum.auto()
+    HIGH = 5
+
+class Word(enum.StrEnum):
+    A = enum.auto()
+
+class Options(TypedDict, total=False):
+    a: Required[int]
+    b: str
+
+class More(Options):
+    n: NotRequired[list[int]]
+
+@dataclass
+class Base:
+    n: int
+
+@dataclass(kw_only=True)
+class Data(Base):
+    tags: list[str] = field(default_factory=list)
+    count: ClassVar[int] = 3
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    a: int = Field(gt=0, le=5)
+    b: Annotated[str, Field(max_length=2, pattern="^[a-z]*$")] = "x"
+
+class Child(Model):
+    n: Optional["Child"] = None
+    tags: dict[str, Data] = {}
+    x: int = Field(3, alias="y")
+
+class Box(BaseModel, Generic[T]):
+    n: T
+
+class Loose(BaseModel, extra="forbid"):
+    a: Annotated[int, Field(default=4)]
+    b: Literal[Color.RED, 1, None] = None
+"""
+TYPES = """int str float bool None dt.datetime dt.date|None dt.timedelta UUID Path SecretStr bytes Color Level
+Word Key Keys Options More Data Model Child Loose list[Model] dict[str,Child] Optional[Color] set[int]
+tuple[int,str] tuple[int,...] Union[int,list[str]] Literal["a",1,None] Literal[Color.RED] PositiveInt
+Annotated[int,Field(gt=0)]|None Annotated[list[int],MaxLen(1)] Annotated[float,Ge(1)] list[Optional["Model"]]
+dict[str,int|None] frozenset[str] list[Key]|Color"""
+atoms = st.sampled_from([None, True, 0, 1, -1, 5, 6, 1.0, 1.5, "", "a", "x", "red", "blue", "abc", "Z"])
+pieces_of_models = st.recursive(
+    atoms,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "n", "tags", "x", "y"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+oracles = ModuleType("oracles")
+sys.modules["oracles"] = oracles
+exec(MODELS, vars(oracles))  # noqa: S102 - the oracle runs what is only read otherwise
+
+
+@pytest.mark.parametrize("kind", TYPES.split())
+def test_a_type_takes_and_refuses_what_pydantic_says_of_it(kind):
+    adapter = TypeAdapter(eval(kind, vars(oracles)), module="oracles")  # noqa: S307 - the same
+    adapter.rebuild(raise_errors=False, _types_namespace=vars(oracles))
+    oracle = Draft202012Validator(adapter.json_schema())
+    code = f"{MODELS}\n\nfrom reconciler import flow\n\n@flow\ndef f(p: {kind}): ...\n"
+    facts = read_flow("f.py:f", {"f.py": code.encode()}.get)
+
+    @settings(deadline=None, max_examples=25, database=None)
+    @given(pieces_of_models)
+    def agree(value):
+        told = problems(facts.parameters, {"p": value}, partial=False)
+        assert (not told) == oracle.is_valid(value), (told, facts.parameters)
+
+    assert facts.notes == ()
+    agree()

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from helpers_git import ENVIRONMENT, Repo
@@ -210,3 +210,51 @@ def test_many_small_packs_become_one_and_lose_nothing(tmp_path):
         assert [p.suffix for p in (bare.path / "objects/pack").glob("*.pack")] == [".pack"]
         bare.git("fsck", "--strict")
         assert open_meanwhile.commit(bare.head("main~5")).subject == "0"
+
+
+@pytest.mark.parametrize("over", ["path", "http"])
+def test_the_branches_that_are_wanted_come_and_go_with_the_remote_and_nothing_else(tmp_path, upstream, over):
+    upstream.git("update-ref", "refs/pull/1/head", upstream.head())
+    upstream.git("update-ref", "refs/merge-requests/1/head", upstream.head())
+    clone = Repo(tmp_path / "clone")
+    clone.git("update-ref", "refs/remotes/origin/mine", clone.commit({"own": "work"}))
+    wanted = lambda branch: branch.startswith("feature")  # noqa: E731 - a thing to hand over
+    with ExitStack() as stack:
+        base = stack.enter_context(serving(tmp_path))
+        clone.git("remote", "add", "origin", str(upstream.path) if over == "path" else f"{base}/up")
+        repo = stack.enter_context(Repository.open(clone.path))
+
+        def fetched() -> dict[str, str]:
+            remote.fetch_branches(repo, "origin", wanted, timeout=30)
+            assert clone.git("for-each-ref", "refs/pull", "refs/merge-requests", "refs/remotes/origin/main") == ""
+            return {branch: commit for branch, commit in repo.branches("origin").items() if branch != "mine"}
+
+        assert fetched() == {}
+        upstream.branch("feature/x")
+        x = upstream.commit({"x": "1"})
+        upstream.branch("feature/y", "main")
+        assert fetched() == {"feature/x": x, "feature/y": upstream.head("main")}
+        x = upstream.commit({"x": "2"})
+        upstream.git("branch", "-f", "feature/x", x)
+        upstream.checkout("main")
+        upstream.git("branch", "-D", "feature/y")
+        assert fetched() == {"feature/x": x}
+        # A branch takes the place of a folder of branches.
+        upstream.git("branch", "-D", "feature/x")
+        upstream.git("branch", "feature", x)
+        assert fetched() == {"feature": x}
+        upstream.git("branch", "-D", "feature")
+        assert fetched() == {}
+        assert repo.branch("mine", "origin") == clone.head()
+    clone.git("fsck", "--strict")
+
+
+def test_a_remote_that_cannot_be_reached_prunes_no_branch(tmp_path, upstream):
+    clone = Repo(tmp_path / "clone")
+    head = clone.commit({"own": "work"})
+    clone.git("update-ref", "refs/remotes/origin/feature/x", head)
+    clone.git("remote", "add", "origin", str(tmp_path / "nowhere"))
+    with Repository.open(clone.path) as repo:
+        with pytest.raises(SourceUnavailableError):
+            remote.fetch_branches(repo, "origin", lambda _branch: True, timeout=30)
+        assert repo.branches("origin") == {"feature/x": head}

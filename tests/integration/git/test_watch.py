@@ -186,3 +186,20 @@ def test_the_median_from_ref_to_look_is_under_ten_milliseconds_and_idling_is_nea
         assert looks.count == 15
         assert time.process_time() - before[1] < 0.5
     assert statistics.median(delays) < 0.010
+
+
+def test_other_branches_that_are_wanted_appear_move_and_go_and_those_that_are_not_say_nothing(repo):
+    with watching(repo.path, also=lambda branch: branch.startswith("feature/")) as looks:
+        repo.git("branch", "other")
+        repo.git("branch", "feature/x")
+        looks.wait(1)
+        repo.git("branch", "-f", "feature/x", "HEAD~1")
+        looks.wait(2)
+        repo.git("branch", "feature/team/y")
+        looks.wait(3)
+        repo.git("pack-refs", "--all", "--prune")
+        repo.git("branch", "-D", "feature/x", "other")
+        looks.wait(4)
+        repo.commit({"a": "9"})
+        looks.wait(5)
+    assert looks.count == 5

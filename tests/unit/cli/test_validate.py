@@ -109,3 +109,65 @@ def test_nothing_to_check_is_said(verbs, tmp_path):
 def test_a_bare_repository_has_no_work_tree(tmp_path, verbs):
     verbs.repo.git("init", "-q", "--bare", str(tmp_path / "bare"))
     assert "has no work tree" in str(verbs("-C", str(tmp_path / "bare"), "validate").exception)
+
+
+PAUSED = "patches: [{patch: {paused: true}}]\n"
+
+
+@pytest.fixture
+def envs(tree):
+    tree.repo.write({"specs/env/prod.yaml": PAUSED, "specs/env/staging.yml": "variables: {v: s}\n"})
+    return tree
+
+
+def test_the_files_are_read_as_none_and_as_each_environment(envs):
+    assert envs("validate").stdout == "1 deployment without fault, 0 problems; environments: prod, staging\n"
+    envs.repo.write(
+        {"specs/env/prod.yaml": "patches: [{target: {name: mian}, patch: {}}]\n", "specs/env/x.yaml": "a: [\n"}
+    )
+    told = envs("validate")
+    assert (told.exit_code, told.stdout.splitlines()) == (1, [
+        "problem specs/env/prod.yaml:1:20: patches[0].target: no deployment in the spec files fits it; did you mean `main`?; until one does everything stays as it is",  # noqa: E501
+        "problem specs/env/x.yaml:2:1: not YAML: did not find expected node content while parsing a flow node",
+        "1 deployment without fault, 2 problems; environments: prod, staging, x",
+    ])  # fmt: skip
+    assert envs("validate", "--env", "staging").exit_code == 0
+    assert envs("validate", str(envs.path / "specs/env/staging.yml")).stdout.endswith(
+        "0 problems; environments: staging\n"
+    )
+    assert envs("validate", str(envs.path / "specs/env/x.yaml")).exit_code == 1
+
+
+def test_a_problem_of_one_environment_names_it_and_one_of_all_is_told_once(envs):
+    text = "deployments: [{name: b, entrypoint: 'flows/f.py:hello', VERSION, PAUSED}]\n"
+    envs.repo.write({"specs/b.yaml": text.replace("VERSION", "version: '{{ v }}'").replace("PAUSED", "paused: 3")})
+    told = [p["message"] for p in envs.json("validate")["problems"]]
+    assert len(told) == 2
+    assert told[0].startswith("nothing gives a value for {{ v }}")
+    assert told[1].startswith("must be true or false")
+    text = text.replace("VERSION", "description: '{{ v | default(\"x\") }}'").replace(", PAUSED", "")
+    envs.repo.write({"specs/b.yaml": text, "specs/env/staging.yml": "variables: {v: [1]}\n", "specs/env/prod.yaml": ""})
+    (one,) = envs.json("validate")["problems"]
+    assert one["message"].endswith("(as staging)")
+
+
+def test_nothing_in_env_and_secrets_is_a_spec(envs):
+    envs.repo.write({
+        "specs/secrets/a.yaml": "deployments: [\n", "specs/secrets/deep/b.yml": "x: !tag\n",
+        "specs/env/deep/prod.yaml": "nonsense: [\n", "specs/env/readme.txt": "x",
+    })  # fmt: skip
+    assert envs.json("validate") == {"problems": [], "notes": []}
+    missing = envs("validate", "--env", "prdo")
+    assert missing.exit_code == 1
+    assert "no specs/env/prdo.yaml; did you mean `prod`?" in str(missing.exception)
+
+
+@pytest.mark.parametrize("env", ["prod", "staging", ""])
+def test_validate_and_plan_agree_in_an_environment(envs, env):
+    text = "deployments: [{name: b, entrypoint: 'flows/f.py:hello', parameters: {name: '{{ v }}', n: 1}}]\n"
+    envs.repo.write({"specs/b.yaml": text})
+    told = envs.json("validate", "--env", env)
+    assert told["problems"]
+    envs.repo.commit()
+    plan = envs.json("plan", "--env", env)
+    assert told == {"problems": plan["problems"], "notes": plan["notes"]}

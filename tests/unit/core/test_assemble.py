@@ -17,7 +17,7 @@ def read(path: str, *names: str, pool: str = "process/default", pools=(), proble
     """A file; a pool reads name/queue, a declared one name or name/queue."""
     name, _, queue = pool.partition("/")
     queue = queue or "default"
-    at = ((7, 9, "d.work_pool.name"), (8, 9, "d.work_pool.work_queue_name"))
+    at = ((path, 7, 9, "d.work_pool.name"), (path, 8, 9, "d.work_pool.work_queue_name"))
     entries = tuple(
         Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at) for i, n in enumerate(names, 1)
     )
@@ -29,7 +29,7 @@ def read(path: str, *names: str, pool: str = "process/default", pools=(), proble
         told,
         (),
         {p: {"type": "process", "work_queues": {q: {"priority": 1}} if q else {}} for p, q in declared.items()},
-        {p: (3, 3, f"work_pools.{p}") for p in declared},
+        {p: (path, 3, 3, f"work_pools.{p}") for p in declared},
         hidden,
     )
 
@@ -115,7 +115,7 @@ def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, 
 
 @pytest.mark.parametrize(("kind", "suffers"), [("process", True), ("inline", False)])
 def test_job_variables_are_held_against_the_pool_that_another_file_declares(kind: str, suffers: bool):
-    at = (9, 40, "deployments[0].work_pool.job_variables.evn")
+    at = ("a", 9, 40, "deployments[0].work_pool.job_variables.evn")
     unfit = replace(read("a", "f/x", pool="big"), misfits={"f/x": (("process", at, "did you mean 'env'?"),)})
     pool = replace(read("b"), pools={"big": {"type": kind, "work_queues": {}}})
     again = read_of("a", json.loads(json.dumps(unfit.json())))

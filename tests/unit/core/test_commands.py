@@ -1,11 +1,26 @@
 """What a person asks for: facts, or one clear refusal."""
 
+from dataclasses import replace
+
 import pytest
-from helpers_facts import NOW, a_deployment, a_run, a_scheduled, later, observed_of
+from helpers_facts import (
+    NOW,
+    a_deployment,
+    a_ledger,
+    a_run,
+    a_scheduled,
+    a_spec,
+    apply,
+    desired_of,
+    later,
+    observed_of,
+    tell,
+)
 
 from reconciler.core import commands
-from reconciler.core.commands import Again, RunRequest
+from reconciler.core.commands import Again, Replay, RunRequest
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
+from reconciler.model.events import RunMoved
 from reconciler.model.ids import instant, run_id
 from reconciler.model.plan import Source, SourceKind
 from reconciler.model.state import ACTIVE, FINAL, QUEUED, Hold, State
@@ -108,6 +123,56 @@ def test_retry_with_the_latest_is_of_the_deployment_as_it_is_now():
         commands.retry(observed_of(), Again(OVER, "k", latest=True), NOW, "ada")
 
 
+SPEC = {"pull": None}
+
+
+def a_replay(run=OVER, **fields) -> Replay:
+    return Replay(run, "k", fields.pop("parameters", run.parameters), **fields)
+
+
+def test_a_replay_is_the_run_as_it_was_and_never_the_run_of_its_slot():
+    old = replace(OVER, schedule="hourly", start_at=later(3), version="v2")
+    ident, (fact,) = commands.replay(a_replay(old, reason="look"), SPEC, later(9), "ada")
+    assert (fact.run, fact.trigger, fact.origin, fact.who, fact.reason) == (ident, "replay", old.id, "ada", "look")
+    assert (fact.due, fact.start_at, fact.schedule) == (instant(old.due), instant(later(9)), "")
+    for same in "spec source_commit version generation parameters variables labels tags pool queue retries".split():
+        assert getattr(fact, same) == getattr(old, same)
+    assert commands.replay(a_replay(old), SPEC, later(9), "bob")[0] == ident
+
+
+def test_a_replay_at_another_commit_with_other_parameters():
+    asked = a_replay(parameters="q" * 64, given=("n", "m"), commit="e" * 40)
+    _, (fact,) = commands.replay(asked, SPEC, NOW, "ada")
+    assert (fact.source_commit, fact.version, fact.parameters) == ("e" * 40, "eeeeeeee", "q" * 64)
+    assert fact.reason == "at eeeeeeee instead of cccccccc; with other n, m"
+    labelled = replace(OVER, version="v2")
+    assert commands.replay(a_replay(labelled, commit="e" * 40), SPEC, NOW, "ada")[1][0].version == "v2"
+
+
+@pytest.mark.parametrize(
+    ("run", "spec", "said"),
+    [
+        (a_run(state=State.RUNNING), SPEC, "is not over: Running"),
+        (replace(OVER, trigger="script"), SPEC, "call in a script"),
+        (OVER, {"pull": [{"step": "git_clone", "inputs": {"commit_sha": "a" * 40}}]}, "pins commit_sha"),
+        (OVER, {"pull": []}, "takes no code from git"),
+    ],
+)
+def test_what_cannot_be_replayed_at_another_commit(run, spec, said):
+    with pytest.raises(ConflictError, match=said):
+        commands.replay(a_replay(run, commit="e" * 40), spec, NOW, "ada")
+
+
+def test_a_replay_says_nothing_of_how_its_deployment_fares():
+    ledger = a_ledger()
+    apply(ledger, desired_of(a_spec()))
+    _, created = commands.replay(a_replay(), SPEC, NOW, "ada")
+    moves = [RunMoved(run=created[0].run, state=state, attempt=1) for state in (State.PENDING, State.FAILED)]
+    tell(ledger, *created, *moves)
+    assert not ledger.observed.runs
+    assert ledger.observed.deployments["etl/nightly"].last_run is None
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - FINAL))
 def test_what_is_not_over_is_not_tried_again(state: State):
     with pytest.raises(ConflictError, match="is not over"):
@@ -116,7 +181,7 @@ def test_what_is_not_over_is_not_tried_again(state: State):
 
 def test_a_key_of_a_retry_is_no_key_of_a_run():
     one, two = (Again(a_run(n, state=State.FAILED), "key", latest=False) for n in (1, 2))
-    assert len({"key", one.cause, two.cause}) == 3
+    assert len({"key", one.cause, two.cause, Replay(one.run, "key", "").cause}) == 4
 
 
 def test_resume_of_a_paused_run_is_told_once_for_each_pause():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconciler.core.declare import Code, declare, dotted, read_of, working_directory
+from reconciler.core.declare import Code, declare, read_of, working_directory
 from reconciler.core.parse import parse
 from reconciler.core.signature import read_flow
 from reconciler.model.ids import digest
@@ -183,8 +183,3 @@ def step(directory: str) -> dict:
 )
 def test_where_the_pull_steps_end(pull, root):
     assert working_directory(pull) == root
-
-
-def test_dotted():
-    assert dotted(("deployments", 0, "schedules", 1, "cron")) == "deployments[0].schedules[1].cron"
-    assert dotted(()) == ""

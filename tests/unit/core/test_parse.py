@@ -352,7 +352,7 @@ def test_the_files_pull_is_inherited_unless_a_deployment_gives_its_own():
         "- {name: c, entrypoint: x:y, pull: []}\n"
     )
     assert [p.spec.pull and p.spec.pull[0].step for p in found.deployments] == ["git_clone", "git_clone", ()]
-    assert found.locate(("deployments", 0, "pull", 0, "inputs", "repository")) == (2, 27)
+    assert found.place(("deployments", 0, "pull", 0, "inputs", "repository"))[1:3] == (2, 27)
 
 
 def test_a_faulty_pull_of_the_file_is_told_once_and_holds_its_heirs():
@@ -484,6 +484,11 @@ def test_placeholders(text, field, value):
         ("parameters: {a: '{{ n | upper }}'}", "only {{ name }}"),
         ("parameters: {a: '{{ absent.x }}'}", "nothing gives a value for {{ absent.x }}"),
         ("parameters: {a: '{{ prefect.blocks.secret.x }}'}", "blocks do not exist"),
+        ("version: '{{ secret.X }}'", "a secret is known in a run only"),
+        ("tags: ['a {{ secret.X }}']", "a secret is known in a run only"),
+        ("schedules: [{cron: '{{ secret.X }}'}]", "a secret is known in a run only"),
+        ("parameters: {a: '{{ secret.x..y }}'}", "a secret's name has letters"),
+        ("work_pool: {job_variables: {name: '{{ secret.X }}'}}", "only those of `env` may name a secret"),
         ("parameters: {a: 'x {{ t }}'}", "cannot stand inside text"),
         ("pull: [{git_clone: {branch: '{{ run.stdout }}'}}]", "nothing gives a value"),
         ("pull: [{git_clone: {branch: '{{ stdout }}'}}, {git_clone: {}}]", "nothing gives a value"),
@@ -495,6 +500,26 @@ def test_a_placeholder_nothing_answers_is_one_problem(text, words):
     found = read(deployment(text, VARIABLES))
     assert [words in p.message for p in found.problems] == [True]
     assert found.deployments[0].spec is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameters: {a: 'x {{ secret.tls.key }}'}",
+        "schedules: [{cron: '* * * * *', parameters: {a: '{{ secret.X | default(none) }}'}}]",
+        "work_pool: {job_variables: {env: {A: 'x-{{ secret.X }}'}}}",
+        "pull: [{run_shell_script: {script: x, env: {A: '{{ secret.X }}'}}}]",
+    ],
+)
+def test_a_secret_stays_a_reference(text):
+    found = read(deployment(text))
+    assert (found.problems, found.notes) == ((), ())
+    assert "{{ secret." in found.deployments[0].spec.model_dump_json()
+
+
+def test_a_token_for_a_clone_is_noted():
+    found = read(deployment("pull: [{git_clone: {repository: 'https://h/x', access_token: '{{ secret.X }}'}}]"))
+    assert [n.message.partition(":")[0] for n in found.notes] == ["has no effect"]
 
 
 def test_pull_steps_name_the_outputs_of_earlier_ones():

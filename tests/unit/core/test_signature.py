@@ -545,6 +545,105 @@ def test_a_class_of_the_repository_becomes_a_definition(name, schema, home):
     assert found.notes == ()
 
 
+HARD = """
+import enum
+from typing import *
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import field_validator, model_validator
+import lib
+class Named(enum.Enum):
+    def _generate_next_value_(name, *_): return name
+class ByName(Named):
+    A = enum.auto()
+class Unpacked(enum.Enum):
+    A, B = 1, 2
+class Made(enum.Enum):
+    for n in "ab": locals()[n] = n
+class Missing(enum.Enum):
+    A = 1
+    @classmethod
+    def _missing_(cls, value): return cls.A
+class TextAuto(str, enum.Enum):
+    A = enum.auto()
+class Csv(BaseModel):
+    tags: list[str]
+    n: int
+    @field_validator("tags", mode="before")
+    def split(cls, value): return value.split(",")
+class Late(BaseModel):
+    n: int
+    @field_validator("n")
+    def even(cls, value): return value
+class Shaped(BaseModel):
+    n: int
+    @model_validator(mode="before")
+    def any_shape(cls, value): return {"n": value}
+class Custom(BaseModel):
+    n: int
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_): ...
+class Choices(BaseModel, extra="forbid"):
+    n: int = Field(validation_alias=AliasChoices("a", "b"))
+class Inside(BaseModel):
+    a: Annotated[int, Field(default=4)]
+    b: Annotated[int, Field(alias="bee")]
+class Either(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    n: int = Field(alias="en")
+class Old(BaseModel):
+    n: int
+    class Config:
+        extra = "forbid"
+class OldNames(BaseModel):
+    some_name: int
+    class Config:
+        alias_generator = str.upper
+class Mixed(BaseModel, lib.Mixin, extra="forbid"):
+    n: int
+T = TypeVar("T")
+class Box(BaseModel, Generic[T]):
+    item: T
+class IntBox(Box[int]):
+    n: int
+"""
+N = {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        *((each, {}) for each in ("ByName", "Unpacked", "Made", "Missing", "TextAuto", "Shaped", "Custom")),
+        ("Csv", {"type": "object", "properties": {"tags": {}, "n": N}, "required": ["tags", "n"]}),
+        ("Late", {"type": "object", "properties": {"n": N}, "required": ["n"]}),
+        ("Choices", {"type": "object", "properties": {"n": N}}),
+        ("Inside", {"type": "object", "properties": {"a": N, "bee": N}, "required": ["bee"]}),
+        ("Either", {"type": "object", "properties": {"n": N, "en": N}, "additionalProperties": False}),
+        ("Old", {"type": "object", "properties": {"n": N}, "additionalProperties": False, "required": ["n"]}),
+        ("OldNames", {"type": "object"}),
+        ("Mixed", {"type": "object"}),
+        ("IntBox", {"type": "object", "properties": {"item": {}, "n": N}, "required": ["item", "n"]}),
+    ],
+)  # fmt: skip
+def test_a_class_is_never_held_to_more_than_it_asks_itself(name, schema):
+    found = facts(f"{HARD}\ndef f(a: {name}): ...")
+    assert found.parameters["$defs"][name] == {"title": name, **schema}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        ("Annotated[list[str], BeforeValidator(str.split), Field(description='D')]", {"description": "D"}),
+        ("Annotated[int, PlainValidator(int)]", {}),
+        ("Annotated[int, AfterValidator(abs)]", {"type": "integer"}),
+        ("Literal[Level.LOW, 'x']", {"enum": [1, "x"]}),
+        ("Literal[ByName.A]", {}),
+    ],
+)
+def test_metadata_and_members_are_read_as_far_as_they_go(annotation, schema):
+    preamble = HARD + "class Level(enum.IntEnum):\n    LOW = 1\n"
+    assert annotated(annotation, preamble) == schema
+
+
 def test_a_class_without_a_form_in_json_accepts_anything():
     assert "`Plain` is not known" in facts(CLASSES + "def f(a: Plain): ...").notes[0]
 

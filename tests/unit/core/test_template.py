@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core import template
-from reconciler.core.template import KEEP, MissingValueError, TemplateError, follow, names, render
+from reconciler.core.template import KEEP, MissingValueError, TemplateError, fill, follow, mentioned, names, render
 
 VALUES = {
     "clone": {"directory": "repo", "items": [{"id": 7}], "n": 3, "ok": True, "none": None},
@@ -139,3 +139,28 @@ def test_only_the_standard_library_is_imported():
         for name in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])
     }
     assert roots <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("value", "filled"),
+    [
+        ("{{ clone.n }}", 3),
+        (["x {{ clone.n }} {{ absent | default('y') }}", {"{{ clone.n }}": 1.5}], ["x 3 y", {"{{ clone.n }}": 1.5}]),
+        ("{% if x %}{{ x | upper }} {{ {{ clone.n }} }}", "{% if x %}{{ x | upper }} {{ 3 }}"),
+        ("{{ clone.n | default(no literal) }}{{ clone.n | default(word) }}", "{{ clone.n | default(no literal) }}3"),
+    ],
+)
+def test_in_data_of_anyones_only_placeholders_are_filled(value, filled):
+    assert fill(value, look_up) == filled
+
+
+def test_what_is_missing_in_data_of_anyones_is_told():
+    with pytest.raises(MissingValueError):
+        fill(["{{ absent }}"], look_up)
+    with pytest.raises(TemplateError, match="is no literal"):
+        fill("{{ absent | default(word) }}", look_up)
+
+
+def test_names_are_mentioned_with_whether_they_have_a_fallback():
+    value = {"{{ key }}": ["{{ a.b }} {{ c | default(1) }}", "{{ d | upper }}", 1]}
+    assert list(mentioned(value)) == [("a.b", False), ("c", True)]

@@ -17,6 +17,9 @@ from reconciler.model.errors import InvalidRequestError
         (given.labels, {"labels": {"": 1}}),
         (given.labels, {"labels": {"a": None}}),
         (given.labels, {"labels": {str(n): n for n in range(101)}}),
+        (given.commit, {"commit": "HEAD"}),
+        (given.commit, {"commit": "c" * 41}),
+        (given.commit, {"commit": 7}),
         (given.name, {"name": ""}),
         (given.name, {"name": "a\nb"}),
         (given.name, {"name": 7}),
@@ -38,6 +41,7 @@ def test_what_fits():
     assert given.tags({}) == ()
     assert given.labels({"labels": {"a": "x", "b": 1.5, "c": True}}) == {"a": "x", "b": 1.5, "c": True}
     assert given.name({}) is None
+    assert (given.commit({}), given.commit({"commit": "c" * 40})) == (None, "c" * 40)
     assert given.moment_of({"due": "2026-11-22T10:00:00+01:00"}, "due") == NOW
     given.not_past(later(-59), NOW)
     given.not_past(None, NOW)

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import pytest
@@ -136,6 +136,56 @@ def test_the_place_inside_a_value_is_named():
     with pytest.raises(Misfit) as caught:
         convert([{"name": "a", "keys": [1, "x"]}], list[Table])
     assert caught.value.where == "[0].keys[1]"
+
+
+class Point(NamedTuple):
+    x: int
+    at: date = date(2026, 1, 1)
+
+
+@dataclass
+class Seeded:
+    n: int
+    seed: InitVar[date]
+    kind: ClassVar[str] = "seeded"
+
+    def __post_init__(self, seed):
+        self.year = seed.year
+
+
+@pytest.mark.parametrize(
+    "value", [[1, "2026-02-03"], {"x": 1, "at": "2026-02-03"}, {"x": 1.0, "at": "2026-02-03T00:00:00"}]
+)
+def test_a_named_tuple_is_made_of_a_list_or_an_object(value):
+    made = convert(value, Point)
+    assert (type(made), made) == (Point, (1, date(2026, 2, 3)))
+    assert convert([4], Point) == (4, date(2026, 1, 1))
+
+
+@pytest.mark.parametrize("value", [[], [1, "2026-01-01", 3], {"at": "2026-01-01"}, {"x": 1, "z": 1}, "ab", [1, "soon"]])
+def test_what_makes_no_named_tuple_is_told(value):
+    with pytest.raises(Misfit):
+        convert(value, Point)
+
+
+def test_what_a_dataclass_takes_to_be_made_is_converted_too():
+    assert convert({"n": 1, "seed": "2026-02-03"}, Seeded).year == 2026
+    with pytest.raises(Misfit, match="'seed' of Seeded is missing"):
+        convert({"n": 1}, Seeded)
+    with pytest.raises(Misfit, match="no field 'kind'"):
+        convert({"n": 1, "seed": "2026-02-03", "kind": "x"}, Seeded)
+
+
+def test_a_literal_of_a_member_takes_its_value():
+    assert convert("red", Literal[Color.RED, 1]) is Color.RED
+    with pytest.raises(Misfit):
+        convert("blue", Literal[Color.RED, 1])
+
+
+def test_a_date_is_no_moment_within_a_day():
+    assert convert("2026-02-03T00:00:00", date) == date(2026, 2, 3)
+    with pytest.raises(Misfit):
+        convert("2026-02-03T10:00:00", date)
 
 
 def test_an_unknown_annotation_takes_the_value_as_it_is(monkeypatch):

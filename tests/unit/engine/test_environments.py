@@ -1,5 +1,6 @@
 """The environment that a run will need, guessed before it starts. What builds one is tested with real installers."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -73,3 +74,20 @@ def test_the_key_follows_the_files_and_their_order(tmp_path):
     keys = {environments.key(wanted(tmp_path, *digests)) for digests in (["a"], ["b"], ["a", "b"], ["b", "a"])}
     assert len(keys) == 4
     assert environments.key(wanted(tmp_path, "a")) in keys
+
+
+def test_one_that_is_ready_is_lent_without_a_trace_and_any_other_is_not(tmp_path):
+    root, asked = tmp_path / "environments", wanted(tmp_path, "a" * 64)
+    assert environments.borrow(root, asked) is None
+    folder = make(root, environments.key(asked))
+    (folder / ".lock").touch()
+    assert environments.borrow(root, asked) is None  # without our package as it lies now
+    (folder / "engine").mkdir()
+    (folder / "engine" / environments.PACKAGE.name).symlink_to(environments.PACKAGE)
+    before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
+    assert environments.borrow(root, asked).folder == folder
+    assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before
+    with (folder / ".lock").open("rb+") as held, pytest.raises(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody removes it meanwhile
+    (folder / "ready").unlink()
+    assert environments.borrow(root, asked) is None

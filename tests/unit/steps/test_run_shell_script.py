@@ -64,3 +64,21 @@ def test_a_script_that_fails_says_why_and_stops(act, tmp_path, script, inputs, m
         act(script, **inputs)
     assert message in caught.value.message
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("inputs", [{"script": "echo s3cr3t"}, {"script": "echo $T", "expand_env_vars": True}])
+def test_a_secret_never_stands_in_a_command_line(tmp_path, inputs):
+    hide = lambda text: text.replace("s3cr3t", "***")  # noqa: E731
+    context = Context(tmp_path, tmp_path, {"PATH": os.environ["PATH"]}, lambda *_: None, lambda *_: None, hide)
+    with pytest.raises(StepError, match="a secret would stand in a command line"):
+        RunShellScript.act({**inputs, "env": {"T": "s3cr3t"}}, context)
+    RunShellScript.act({"script": "echo $T", "stream_output": False, "env": {"T": "s3cr3t"}}, context)
+
+
+def test_half_a_secret_is_not_what_an_error_begins_with(tmp_path):
+    hide = lambda text: text.replace("0123456789", "***")  # noqa: E731
+    context = Context(tmp_path, tmp_path, {"PATH": os.environ["PATH"]}, lambda *_: None, lambda *_: None, hide)
+    script = "printf 01234; printf 56789; head -c 995 /dev/zero | tr '\\0' x; exit 1"
+    with pytest.raises(StepError) as told:
+        RunShellScript.act({"script": script, "shell": True, "stream_output": False}, context)
+    assert told.value.message.endswith(": ***" + "x" * 995)

@@ -1,0 +1,135 @@
+"""What a run that nothing is recorded of is made from: a recorded run, or a deployment at a commit.
+
+Called by `local` and `bisect`.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.cli import _log
+from reconciler.cli._place import Place
+from reconciler.cli._source import commit_for
+from reconciler.core import job_variables, rows
+from reconciler.core.arguments import merge, parse_option
+from reconciler.daemon.orders import DEFAULT_POOL, Launch
+from reconciler.daemon.requests import check_parameters
+from reconciler.model.errors import ConflictError, NotFoundError
+from reconciler.model.ids import run_id, run_name
+from reconciler.model.plan import Declared, Desired, Json
+from reconciler.model.state import SCRIPT, Run, State
+from reconciler.stores import Log
+
+TRIGGER = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A run, and what its order is made from."""
+
+    run: Run
+    launch: Launch
+
+
+def of_run(place: Place, log: Log, name: str, revision: str | None, options: tuple[str, ...]) -> Made:
+    """A recorded run again, with the code of another revision where one is given. Raises ConflictError and others."""
+    old = rows.run_of(log.run(name))
+    if old.trigger == SCRIPT:
+        raise ConflictError(
+            f"run {old.id} is a call in a script: its source is not recorded", hint="call it there again"
+        )
+    spec, parameters, variables = (_kept(log, old, what) for what in ("spec", "parameters", "variables"))
+    commit = commit_for(place, spec, revision) if revision else old.source_commit
+    base = job_variables.defaults(_log.observed(log).pools.get(old.pool) or {})
+    run = _fresh(replace(old, source_commit=commit), old.id)
+    return Made(run, Launch(spec, _laid_over(spec, parameters, options), DEFAULT_POOL, base, variables))
+
+
+def _kept(log: Log, run: Run, what: str) -> Mapping[str, Json]:
+    """What a run was created with. Raises ConflictError when it was purged."""
+    digest = getattr(run, what)
+    value: Mapping[str, Json] | None = _log.payload(log, digest) if digest else {}
+    if value is None:
+        gone = {"spec": "spec was", "parameters": "parameters were", "variables": "job variables were"}[what]
+        raise ConflictError(
+            f"run {run.id} cannot be run again: its {gone} purged",
+            hint=f"with the deployment as it is now: reconciler local {run.deployment}",
+        )
+    return value
+
+
+def of_deployment(desired: Desired, name: str, options: tuple[str, ...], now: datetime, *, where: str = "") -> Made:
+    """A deployment as it is at a commit, due now. Raises NotFoundError, ConflictError, InvalidRequestError."""
+    declared = declared_in(desired, name, where)
+    spec = desired.specs[declared.digest]
+    parameters = _laid_over(spec, spec.get("parameters") or {}, options)
+    return made(desired, declared, parameters, now)
+
+
+def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datetime) -> Made:
+    """A deployment as the files of a work tree say, which are at no commit. Raises as `of_deployment`."""
+    found = of_deployment(desired, name, options, now, where="in the work tree")
+    return replace(found, run=replace(found.run, source_commit=None, spec_commit=None, version="work tree"))
+
+
+def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], due: datetime) -> Made:
+    """A deployment with these parameters. Raises InvalidRequestError where they do not fit, ConflictError."""
+    spec = desired.specs[declared.digest]
+    check_parameters(spec, parameters)
+    pool = (spec.get("work_pool") or {}).get("name") or DEFAULT_POOL
+    base = job_variables.defaults(desired.pools.get(pool) or {})
+    commit = declared.source.commit or (desired.whole_commit if declared.source.kind == "whole" else None)
+    if commit is None and declared.source.kind == "foreign":
+        raise ConflictError(
+            f"the code of {declared.name} is in another repository, of which nothing is here",
+            hint="once the daemon has applied it, it is: reconciler serve",
+        )
+    if commit is None and declared.source.kind != "none":
+        raise ConflictError(
+            f"the source commit of {declared.name} is {declared.source.note or 'unknown (shallow)'}",
+            hint="fetch the missing history (git fetch --unshallow)",
+        )
+    label = spec.get("version") or (commit[:8] if commit else "none")
+    run = Run(
+        id="", name="", deployment=declared.name, state=State.PENDING, since=due, due=due, created_at=due,
+        trigger=TRIGGER, cause="", who="", parameters="", spec=declared.digest, spec_commit=declared.spec_commit,
+        source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
+        queue="default", retries=0, seq=0, attempt=1,
+    )  # fmt: skip
+    return Made(_fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base))
+
+
+def _fresh(run: Run, salt: str) -> Run:
+    """The first attempt of a run that is no recorded one."""
+    ident = run_id(run.deployment, f"{TRIGGER}\0{salt}", run.due)
+    return replace(
+        run, id=ident, name=run.name or run_name(ident), attempt=1, trigger=TRIGGER, state=State.PENDING, detail={}
+    )
+
+
+def _laid_over(spec: Mapping[str, Json], before: Mapping[str, Json], options: tuple[str, ...]) -> dict[str, Json]:
+    schema = spec.get("parameter_openapi_schema")
+    values = merge(before, dict(parse_option(option, schema) for option in options))
+    check_parameters(spec, values)
+    return values
+
+
+def declared_in(desired: Desired, name: str, where: str = "") -> Declared:
+    """A deployment at a commit, or where else specs were read.
+
+    Raises NotFoundError that says what is wrong there, or names the nearest.
+    """
+    found = desired.deployments.get(name)
+    if found is not None:
+        return found
+    where = where or f"at {desired.revision[:8]}"
+    near = difflib.get_close_matches(name, desired.deployments, 1)
+    near = near or sorted(n for n in desired.deployments if name in n.split("/"))[:1]
+    if desired.problems and not near:
+        raise NotFoundError(f"there is no sound deployment {name!r} {where}", hint=str(desired.problems[0]))
+    hint = (
+        f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(desired.deployments)[:10]) or 'none'}"
+    )
+    raise NotFoundError(f"there is no deployment {name!r} {where}", hint=hint)
