@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler.core import lifecycle
-from reconciler.core.written import scheduled, written
+from reconciler.core.written import placed, written
 from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
@@ -210,7 +210,7 @@ def _deployment_released(observed: Observed, event: Event, touched: Touched) -> 
         raise ChainBrokenError(f"event {event.seq}: {event.subject!r} is not quarantined")
     wanted, start = held.quarantine.wanted, _start(observed, event.at)
     kept = {s.id: s for s in held.schedules}
-    schedules = tuple(scheduled(s.rule, kept, event.at, start) for s in wanted.schedules)
+    schedules = tuple(placed(s.rule, kept, event.at, start) for s in wanted.schedules)
     same = {key: getattr(held, key) for key in _OF_ALL_VERSIONS}
     observed.deployments[held.name] = replace(wanted, **same, schedules=schedules, updated_at=event.at)
     observed.lanes.turn(held.name)

@@ -22,7 +22,7 @@ def written(
         label=data.get("version"),
         generation=data.get("generation", 1),
         paused=data.get("paused", False),
-        schedules=tuple(scheduled(dict(rule), kept, at, start) for rule in data.get("schedules", ())),
+        schedules=tuple(placed(dict(rule), kept, at, start) for rule in data.get("schedules", ())),
         limit=data.get("limit"),
         collision=data.get("collision", "ENQUEUE"),
         pool=data.get("pool", "process"),
@@ -35,7 +35,7 @@ def written(
     )
 
 
-def scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime, start: datetime) -> Scheduled:
+def placed(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime, start: datetime) -> Scheduled:
     """A schedule that stays keeps its place; a new one begins at `start`, one with other times at the applying."""
     old = kept.get(rule["id"]) or kept.get(rule.get("replaces") or "")
     if old is None:
