@@ -39,6 +39,8 @@ class Account:
         self.attempts: set[tuple[str, int]] = set()
         self.pools: dict = {}
         self.suspended: set[str] = set()
+        self.wanted: dict[str, dict] = {}
+        """What git says of what is quarantined."""
         self.pruned: set[str] = set()
         """Files of what the revision under way prunes."""
         self.slots: Counter[str] = Counter()
@@ -53,12 +55,19 @@ class Account:
         elif event.type.startswith("Run"):
             self._moved(event)
         elif event.type in {"DeploymentCreated", "DeploymentUpdated"}:
-            self._written(event)
+            self._declared(event)
+        elif event.type == "DeploymentQuarantined":
+            self.wanted.setdefault(event.subject, self.deployments[event.subject])
+            self._written(event, event.data["held"])
+        elif event.type == "DeploymentReleased":
+            need(event.subject in self.wanted, "only what is held is released", event.subject)
+            self._written(event, self.wanted.pop(event.subject))
         elif event.type == "DeploymentPruned":
             for key in [k for k in self.cursors if k[0] == event.subject]:
                 self._leaves(self._ends(key, event.at))
             need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
-            self.pruned.add(self.deployments.pop(event.subject)["file"])
+            live = self.deployments.pop(event.subject)
+            self.pruned.add(self.wanted.pop(event.subject, live)["file"])
             self.suspended.discard(event.subject)
         elif event.type in {"SlotsSkipped", "SlotsMissed"}:
             self._stretch(event)
@@ -86,8 +95,19 @@ class Account:
         known = self.deployments[name]
         return known.get("paused", False) or name in self.suspended or not rule.get("active", True)
 
-    def _written(self, event: Event) -> None:
-        name, rules = event.subject, {rule["id"]: dict(rule) for rule in event.data.get("schedules", ())}
+    def _declared(self, event: Event) -> None:
+        """What git says counts at once, but for what is quarantined: of that, only whether it is paused."""
+        name = event.subject
+        if name not in self.wanted:
+            self._written(event, event.data)
+            return
+        self.wanted[name] = dict(event.data)
+        self.deployments[name]["paused"] = event.data.get("paused", False)
+        for key in [k for k in self.cursors if k[0] == name]:
+            self._goes_on(key, event)
+
+    def _written(self, event: Event, data: dict) -> None:
+        name, rules = event.subject, {rule["id"]: dict(rule) for rule in data.get("schedules", ())}
         was = {key[1] for key in self.cursors if key[0] == name}
         back = self.left is not None and event.at < self.left <= event.at + DAY
         start = self.left if back and self.left else event.at
@@ -104,7 +124,7 @@ class Account:
             if key not in self.cursors:
                 self.cursors[key] = start
             self.rules[key] = rule
-        self.deployments[name] = dict(event.data)
+        self.deployments[name] = dict(data)
         for ident in rules:
             self._goes_on((name, ident), event)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.admit import Taker
-from reconciler.daemon import retention, served
+from reconciler.daemon import past, quarantines, retention, served
 from reconciler.daemon.asked import _called
 from reconciler.daemon.loop import Loop, Request
+from reconciler.model.errors import NotFoundError
 
 RETURN = 10.0
 
@@ -89,3 +90,16 @@ def call(number: int) -> Callable:
 def purge(loop: Loop, _now: object) -> tuple:
     """Retention at its hungriest: every payload is old."""
     return retention.purge(loop.ledger, list(loop.ledger.store.payloads()), loop.payloads.held)
+
+
+def hold(args: Mapping) -> Callable:
+    """The decision on a quarantine at one of the versions that the log has."""
+
+    def decide(loop: Loop, now: object) -> tuple:
+        name = args["deployment"]
+        had = [v for v in past.read(loop.ledger.store, name) if v.what != "pruned"]
+        if not had:
+            raise NotFoundError(f"{name} never was")
+        return quarantines.decision(name, had[int(args["which"] * len(had))], "ada", "it was good")(loop, now)
+
+    return decide

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, tell, texts_of
 from helpers_invariants import Account, need
-from helpers_outside import Servers, call, purge
+from helpers_outside import Servers, call, hold, purge
 
 from reconciler.core import plan, project
 from reconciler.core.plan import Policy
@@ -211,6 +211,9 @@ class SimSupervisor:
         return process
 
     def expect(self, run: str, commit: str | None) -> None:
+        pass
+
+    def spare(self, run: str) -> None:
         pass
 
     def stop(self, run: str) -> None:
@@ -567,6 +570,8 @@ class Simulation:
                 ("suspend", {"deployment": name, "reason": "maintenance"}),
                 ("resume", {"deployment": name, "reason": "done"}),
                 ("resume", {"deployment": name, "reason": "done"}),
+                ("quarantine", {"deployment": name, "which": rng.random()}),
+                ("release", {"deployment": name, "reason": "mended"}),
                 ("confirm", {"revision": refused["revision"], "reason": "meant so"}),
                 ("ping", {}),
                 (
@@ -586,7 +591,7 @@ class Simulation:
         return self._ask(verb, args)
 
     def _ask(self, verb: str, args: dict) -> Request:
-        outside = {"script": lambda: call(args["number"]), "purge": lambda: purge}
+        outside = {"script": lambda: call(args["number"]), "purge": lambda: purge, "quarantine": lambda: hold(args)}
         request = Request(outside[verb]() if verb in outside else requests.VERBS[verb](args, "ada"))
         self.asked.append((verb, args, request))
         return request

@@ -186,7 +186,7 @@ class Planner:
         observer = self._observer(before, told)
         observer.restore(kept)
         desired = _with_stored(observer.desired(self.repo, head, before.revision), log)
-        known = {d.digest for d in before.deployments.values()}
+        known = {d.declared.digest for d in before.deployments.values()}
         if all(d.digest in known or d.digest in desired.specs for d in desired.deployments.values()):
             return desired
         # Something that was read before is wanted now and lies nowhere: read everything.
@@ -216,7 +216,8 @@ class Resolved:
 
     def __init__(self, mirrors: Mirrors, before: Observed) -> None:
         self._mirrors = mirrors
-        self._known = {replace(d.source, commit=None, note=None): d.source.commit for d in before.deployments.values()}
+        known = [d.declared.source for d in before.deployments.values()]
+        self._known = {replace(source, commit=None, note=None): source.commit for source in known}
 
     def __call__(self, source: Source) -> Elsewhere:
         commit = source.commit or self._known.get(replace(source, commit=None, note=None))

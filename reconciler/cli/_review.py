@@ -37,7 +37,7 @@ def review(made: Made, repo: Repository, now: datetime, scope: str) -> Review:
         plan=made.plan,
         scope=scope,
         logged=made.logged and made.plan.base is not None,
-        versions={c.deployment: _said(before.deployments[c.deployment]).version(before.whole_commit)
+        versions={c.deployment: before.deployments[c.deployment].declared.version(before.whole_commit)
                   for c in made.plan.changes if c.deployment in before.deployments},
         created={c.deployment: tuple(readable.given(made.desired.specs[c.declared.digest]))
                  for c in made.plan.changes if c.declared and c.action is Action.CREATE},
@@ -58,7 +58,7 @@ def _moves(made: Made, repo: Repository) -> Iterator[Move]:
     """Deployments that move together, together; those with the whole repository first."""
     groups: dict[tuple[str | None, str | None, Source], list[str]] = {}
     for name in _movers(made):
-        known, declared = _said(made.before.deployments[name]), made.desired.deployments[name]
+        known, declared = made.before.deployments[name].declared, made.desired.deployments[name]
         first, second = known.source_commit(made.before.whole_commit), commit_of(made.desired, declared)
         if first != second:
             source = replace(declared.source, commit=second, note=None)
@@ -96,11 +96,6 @@ def _told(repo: Repository, name: str) -> Told:
     return Told(name, found.committed_at, found.author[:LONGEST], found.subject[:LONGEST])
 
 
-def _said(known: Deployment) -> Deployment:
-    """What git said last: what is held in quarantine is something else, and plans do not compare with it."""
-    return known.quarantine.wanted if known.quarantine else known
-
-
 def _hints(made: Made) -> Iterator[str]:
     if _cut(made):
         yield f"some versions read {UNKNOWN}, as this clone's history is cut: {FETCH}"
@@ -131,7 +126,7 @@ def _slots_change(made: Made) -> list[tuple[str, Rules, Rules]]:
     found = []
     for change in made.plan.changes:
         before = made.before.deployments.get(change.deployment)
-        known = _said(before) if before else None
+        known = before.declared if before else None
         old = _active([s.rule for s in known.schedules]) if known and not known.paused else []
         spec = made.desired.specs[change.declared.digest] if change.declared else {}
         new = _active(spec.get("schedules") or ()) if not spec.get("paused") else []

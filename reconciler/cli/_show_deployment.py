@@ -47,6 +47,7 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "paused": known.paused,
         "previewed": _previewed(observed, known),
         "suspended": {"reason": hold.reason, "who": hold.who, "at": instant(hold.at)} if hold else None,
+        "quarantine": _quarantine(observed, known),
         "tags": list(known.tags),
         "source": known.source.json(),
         "schedules": [_schedule(s) for s in known.schedules],
@@ -54,7 +55,28 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "version_note": note,
         "spec": spec,
         "secrets": _secrets(place, known.name, spec),
-        "problems": [p for p in _problems(observed, known) if p["file"] == known.file],
+        "problems": [p for p in _problems(observed, known) if p["file"] == known.declared.file],
+    }
+
+
+def _quarantine(observed: Observed, known: Deployment) -> dict[str, Json] | None:
+    """What is held, and what git has meanwhile."""
+    held = known.quarantine
+    if held is None:
+        return None
+    wanted, whole = held.wanted, observed.whole_commit
+    return {
+        "version": held.version,
+        "reason": held.reason,
+        "who": held.who,
+        "at": instant(held.at),
+        "git": {
+            "version": wanted.version(whole),
+            "source_commit": wanted.source_commit(whole),
+            "spec_commit": wanted.spec_commit,
+            "generation": wanted.generation,
+            "spec": f"{wanted.file}:{wanted.line}",
+        },
     }
 
 
@@ -108,6 +130,8 @@ def _version(place: Place, observed: Observed, known: Deployment, spec: dict[str
 
 def _text(told: dict[str, Json]) -> None:
     branch = told["previewed"]
+    held = told["quarantine"]
+    git = held["git"] if held else {}
     last, hold, info = told["last_run"], told["suspended"], told["version_info"] or {}
     fields(
         [
@@ -117,7 +141,9 @@ def _text(told: dict[str, Json]) -> None:
             ("last run", f"{last['state']} ({last['id']}) {when(last['finished_at'])}" if last else "none"),
             ("reason", told["reason"]),
             ("suspended", f"by {hold['who']} at {when(hold['at'])}: {hold['reason']}" if hold else None),
+            ("quarantined", f"by {held['who']} at {when(held['at'])}: {held['reason']}" if held else None),
             ("version", told["version"]),
+            ("git has", f"{git['version']}, generation {git['generation']} ({git['spec']})" if held else None),
             ("source commit", told["source_commit"]),
             ("message", info.get("message")),
             ("version type", info.get("type")),
@@ -138,7 +164,7 @@ def _text(told: dict[str, Json]) -> None:
     )
     for schedule in told["schedules"]:
         _schedule_text(schedule)
-    _spec_text(told["spec"])
+    spec_text(told["spec"])
     for problem in told["problems"]:
         say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
 
@@ -164,7 +190,8 @@ def _schedule_text(schedule: dict[str, Json]) -> None:
     say(f"{paint('schedule', bold=True)} {plain(schedule['id'])}: {words}{extra}; next: {ahead}")
 
 
-def _spec_text(spec: Json) -> None:
+def spec_text(spec: Json) -> None:
+    """The fields of an effective spec that are not shown elsewhere, and its parameters."""
     if spec is None:
         say("the spec was purged")
         return

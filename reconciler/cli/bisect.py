@@ -13,9 +13,9 @@ from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import paint, plain, print_json, say, when
-from reconciler.cli.history import steps
 from reconciler.core.arguments import parse_option
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
+from reconciler.daemon import past
 from reconciler.daemon.config import seconds
 from reconciler.daemon.scratch import Scratch
 from reconciler.git.repository import Repository
@@ -88,7 +88,7 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
         return repo.resolve(text)
     except NotFoundError as error:
         with suppress(NotFoundError), reading(place) as log:
-            labelled = [step.commit for step in steps(log, name) if step.version == text and step.commit]
+            labelled = [each.commit for each in past.read(log, name) if each.name == text and each.commit]
             if labelled:
                 return labelled[-1]
         shallow = "this clone is shallow: git fetch --unshallow" if repo.shallow() else error.hint

@@ -13,9 +13,10 @@ from reconciler.cli._next import next_due
 from reconciler.cli._place import Place
 from reconciler.cli._print import paint, plain, print_json, say, shortly, when
 from reconciler.cli._waits import Waits
-from reconciler.cli.history import Step, steps
 from reconciler.core import explain, health, rows
 from reconciler.core.explain import Answer, Because
+from reconciler.core.versions import Version
+from reconciler.daemon import past
 from reconciler.model.errors import InvalidRequestError, NotFoundError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant
@@ -94,7 +95,7 @@ def _now(log: Log, name: str, place: Place) -> Answer:
     preview = observed.previews.get(known.preview)
     axes = health.status(known, observed, preview.revision if preview else observed.revision)
     said = [f"{name} is {axes.health}{f': {axes.reason}' if axes.reason else ''}"]
-    version = _version(list(steps(log, name)), now)
+    version = _version(list(past.read(log, name)), now)
     said += [version] if version else []
     waits = Waits(place, log)
     said += [_live(run, waits) for run in observed.runs.values() if run.deployment == name]
@@ -110,16 +111,17 @@ def _told(events: list[Event]) -> list[Because]:
     return [explain.facts_of(event) for event in events[-SHOWN:]]
 
 
-def _version(found: list[Step], at: datetime) -> str:
+def _version(found: list[Version], at: datetime) -> str:
     """Why a deployment was at its version at one moment; empty before its first."""
-    before = [step for step in found if step.at <= instant(at)]
+    before = [step for step in found if step.at <= instant(at) and step.applied]
     if not before or before[-1].what == "pruned":
         return ""
     step = before[-1]
     why = {"created": "it was created", "updated": f"its spec changed ({', '.join(step.changed) or 'file'})"}
+    why |= {"quarantined": f"it is held: {step.reason}", "released": f"its quarantine ended: {step.reason}"}
     moved = f"commit {(step.commit or 'none')[:12]} changed its source"
     revision = (step.revision or "")[:12]
-    return f"version {step.version} since {when(step.at)}: {why.get(step.what, moved)} at revision {revision}"
+    return f"version {step.name} since {when(step.at)}: {why.get(step.what, moved)} at revision {revision}"
 
 
 def _live(run: Run, waits: Waits) -> str:
@@ -134,7 +136,7 @@ def _run(log: Log, name: str, place: Place) -> Answer:
     said = [f"run {run.id} ({run.name}) of {run.deployment or 'a script'} is {run.state}" + _because(run.reason)]
     said.append(f"it was made by {_asked(run)}" + _because(run.made_for))
     if run.source_commit:
-        version = _version(list(steps(log, run.deployment)), run.created_at) if run.deployment else ""
+        version = _version(list(past.read(log, run.deployment)), run.created_at) if run.deployment else ""
         said.append(f"it is pinned to commit {run.source_commit[:12]}, what was applied when it was made")
         said += [f"then {run.deployment} was at {version}"] if version else []
     if not run.final:

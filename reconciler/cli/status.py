@@ -44,8 +44,9 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     """Show every deployment: in sync with git, healthy, and how its last run went.
 
     \b
-    JSON: a list of {deployment, version, source_commit, spec_commit, generation, sync, health, reason, next_due,
-    last_run, preview}; last_run is null or {id, state, finished_at}, preview null or the branch.
+    JSON: a list of {deployment, version, source_commit, spec_commit, generation, quarantined, sync, health, reason,
+    next_due, last_run, preview}; last_run is null or {id, state, finished_at}, quarantined null or {version, at, who,
+    reason, git}, preview null or the branch.
     """
     place = Place.of(obj)
     with reading(place) as log, quickly():
@@ -87,6 +88,7 @@ def shown(deployment: Deployment, observed: Observed, head: str | None, running:
         "source_commit": deployment.source_commit(observed.whole_commit),
         "spec_commit": deployment.spec_commit,
         "generation": deployment.generation,
+        "quarantined": _quarantined(deployment, observed),
         "sync": axes.sync,
         "health": axes.health,
         "reason": axes.reason,
@@ -94,6 +96,14 @@ def shown(deployment: Deployment, observed: Observed, head: str | None, running:
         "last_run": _last(deployment, running),
         "preview": deployment.preview or None,
     }
+
+
+def _quarantined(deployment: Deployment, observed: Observed) -> Json:
+    held = deployment.quarantine
+    if held is None:
+        return None
+    has = held.wanted.version(observed.whole_commit)
+    return {"version": held.version, "at": instant(held.at), "who": held.who, "reason": held.reason, "git": has}
 
 
 def _last(deployment: Deployment, running: Run | None) -> Json:

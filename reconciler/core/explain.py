@@ -41,11 +41,23 @@ class _Then:
     exists: bool = False
     gone: Because | None = None
     rules: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    git: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    """Its schedules as git has them, while others are held."""
+    quarantined: Because | None = None
     declared: Because | None = None
     resting: Because | None = None
     """Paused in git."""
     held: Because | None = None
     """Suspended by an operator."""
+
+
+_HELD = {
+    "DeploymentSuspended": "suspended by {who}",
+    "DeploymentResumed": "resumed by {who}",
+    "DeploymentQuarantined": "quarantined at {version} by {who}",
+    "DeploymentReleased": "released by {who}",
+}
+"""What operators do to deployments."""
 
 
 def facts_of(event: Event) -> Because:
@@ -60,10 +72,8 @@ def facts_of(event: Event) -> Because:
             said = f"its source moved to {str(data['source'].get('commit'))[:8]}"
         case "DeploymentPruned":
             said = f"pruned: {data['reason']}"
-        case "DeploymentSuspended":
-            said = f"suspended by {data['who']}: {data['reason']}"
-        case "DeploymentResumed":
-            said = f"resumed by {data['who']}" + (f": {data['reason']}" if data["reason"] else "")
+        case word if word in _HELD:
+            said = _HELD[word].format(**data) + (f": {data['reason']}" if data["reason"] else "")
         case "SlotsSkipped" | "SlotsMissed":
             what = event.type.removeprefix("Slots").lower()
             said = f"{data['count']} slots {what}, {data['first']} to {data['last']}: {data['reason']}"
@@ -110,14 +120,23 @@ def _follow(then: _Then, event: Event) -> None:
     match event.type:
         case "DeploymentCreated" | "DeploymentUpdated":
             then.exists, then.gone, then.declared = True, None, said
-            then.rules = {rule["id"]: rule for rule in event.data.get("schedules", ())}
+            then.git = _rules(event.data)
+            then.rules = then.rules if then.quarantined else then.git
             then.resting = said if event.data.get("paused") else None
         case "DeploymentPruned":
-            then.exists, then.gone, then.held = False, said, None
+            then.exists, then.gone, then.held, then.quarantined = False, said, None, None
+        case "DeploymentQuarantined":
+            then.rules, then.quarantined = _rules(event.data["held"]), said
+        case "DeploymentReleased":
+            then.rules, then.quarantined = then.git, None
         case "DeploymentSuspended":
             then.held = said
         case "DeploymentResumed":
             then.held = None
+
+
+def _rules(data: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
+    return {rule["id"]: rule for rule in data.get("schedules", ())}
 
 
 def _covers(event: Event, due: datetime) -> bool:
@@ -132,7 +151,7 @@ def _names(rule: Mapping[str, Json], due: datetime) -> bool:
 
 
 def _basis(then: _Then) -> tuple[Because, ...]:
-    found = {b.seq: b for b in (then.declared, then.resting, then.held) if b is not None}
+    found = {b.seq: b for b in (then.declared, then.resting, then.quarantined, then.held) if b is not None}
     return tuple(found[seq] for seq in sorted(found))
 
 

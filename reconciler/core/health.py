@@ -1,5 +1,6 @@
 """The three axes of a deployment's status, each with its reason: sync, health, last run. Called by every surface."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.model.ids import instant
@@ -32,13 +33,20 @@ def _sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple
         return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
     if head is None:
         return "Unknown", "the tracked branch cannot be read"
-    if deployment.invalid:
+    if deployment.declared.invalid:
         return "OutOfSync", "its spec or code is broken at the applied revision"
     if observed.refused and observed.refused["revision"] == head:
         return "OutOfSync", f"revision {head[:8]} is refused: {observed.refused['reason']}"
     if observed.revision != head:
         return "OutOfSync", f"revision {head[:8]} is not applied yet"
+    if deployment.quarantine and _moved_on(deployment, observed):
+        return "OutOfSync", "another version is held than git has"
     return "Synced", ""
+
+
+def _moved_on(deployment: Deployment, observed: Observed) -> bool:
+    wanted, whole = deployment.declared, observed.whole_commit
+    return (deployment.digest, deployment.source_commit(whole)) != (wanted.digest, wanted.source_commit(whole))
 
 
 def _preview_sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
@@ -55,6 +63,8 @@ def _preview_sync(deployment: Deployment, observed: Observed, head: str | None) 
 
 
 def _health(deployment: Deployment, observed: Observed) -> tuple[str, str]:
+    if deployment.quarantine:
+        return "Quarantined", "; ".join(_held(deployment, observed))
     if deployment.invalid:
         return "Invalid", _first_problem(deployment, observed)
     if deployment.suspended:
@@ -72,6 +82,23 @@ def _previewed(deployment: Deployment, observed: Observed) -> str:
     preview = observed.previews.get(deployment.preview)
     until = f" until {instant(preview.until)[:16]}Z" if preview else ""
     return f"a preview of {deployment.preview}{until}: runs by hand only"
+
+
+def _held(deployment: Deployment, observed: Observed) -> Iterator[str]:
+    """What a quarantine says, and whatever it would hide."""
+    quarantine, wanted = deployment.quarantine, deployment.declared
+    assert quarantine is not None  # noqa: S101 - the caller looked
+    yield f"held at {quarantine.version}: {quarantine.reason} ({quarantine.who})"
+    if _moved_on(deployment, observed):
+        yield f"git has {wanted.version(observed.whole_commit)}"
+    if wanted.invalid:
+        yield f"broken in git: {_first_problem(wanted, observed)}"
+    if deployment.suspended:
+        yield f"suspended too: {deployment.suspended.reason} ({deployment.suspended.who})"
+    if deployment.paused:
+        yield f"paused in {wanted.file} too"
+    if deployment.last_state in BAD:
+        yield f"the last run {deployment.last_run} {deployment.last_state}"
 
 
 def _first_problem(deployment: Deployment, observed: Observed) -> str:

@@ -40,7 +40,7 @@ def before(plan: Plan, desired: Desired, observed: Observed, now: datetime) -> l
         elif spec.get("paused"):
             facts += rest.given_up(known, now, PAUSED, {})
             facts += cancelled(observed, known.name, PAUSED, manual=False)
-        else:
+        elif known.quarantine is None:  # else its schedules stay as they are
             rules = {rule["id"]: rule for rule in spec.get("schedules") or ()}
             facts += rest.given_up(known, now, "the schedule was changed or removed", rules)
     return facts

@@ -32,6 +32,7 @@ from reconciler.model.plan import (
     Moved,
     Plan,
     PoolChange,
+    Problem,
     Refusal,
     Source,
     SourceKind,
@@ -44,6 +45,9 @@ FEW = 3
 
 NAMED = 3
 """Changed fields that a reason names."""
+
+
+QUARANTINED = "this change takes effect when it is released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class _Compared:
     """The new sources of those of `moved` that do not follow the whole repository."""
     spec_commits: dict[str, str | None] = field(default_factory=dict)
     """Files whose newest change is another commit than the applied one."""
+    quarantined: list[Deployment] = field(default_factory=list)
 
 
 def _compare(desired: Desired, observed: Observed) -> _Compared:
@@ -76,7 +81,11 @@ def _compare(desired: Desired, observed: Observed) -> _Compared:
     declared_as, whole, applied_whole = desired.deployments, desired.whole_commit, observed.whole_commit
     whole_moved = whole != applied_whole
     applied = observed.tracked
-    for name, known in applied.items():
+    for name, live in applied.items():
+        known = live
+        if live.quarantine is not None:
+            known = live.declared
+            found.quarantined.append(live)
         declared = declared_as.get(name)
         if declared is None:
             found.missing.append(known)
@@ -113,14 +122,28 @@ def plan(desired: Desired, observed: Observed, policy: Policy) -> Plan:
         pools=tuple(_pools(desired, observed, held, new_and_broken)),
         refused=_guard(desired, observed, [d.name for d in prunes], policy),
         problems=desired.problems,
-        notes=desired.notes,
+        notes=_noted(desired, found, changes),
     )
+
+
+def _noted(desired: Desired, found: _Compared, changes: Collection[Change]) -> tuple[Problem, ...]:
+    """What git notes, and what a quarantine makes of the changes."""
+    actions = {change.deployment: change.action for change in changes}
+    extra = []
+    for live in found.quarantined:
+        declared = desired.deployments.get(live.name)
+        if live.name in actions or live.name in found.moved:
+            said = "with it the quarantine ends" if declared is None else QUARANTINED
+            held = live.quarantine.version if live.quarantine else ""
+            at = declared or live.declared
+            extra.append(Problem(at.file, at.line, 1, "", f"{live.name} is quarantined at {held}: {said}"))
+    return tuple(sorted({*desired.notes, *extra})) if extra else desired.notes
 
 
 def _files(observed: Observed) -> set[str]:
     """The files that hold what is applied."""
     pools = {pool["file"] for pool in observed.pools.values() if "file" in pool}
-    return pools | {d.file for d in observed.tracked.values()}
+    return pools | {d.declared.file for d in observed.tracked.values()}
 
 
 def _pools(
@@ -282,7 +305,7 @@ def change_fact(change: Change, desired: Desired, observed: Observed) -> Fact:
     fields = _fields(change.declared, desired) | {"reason": change.reason}
     if change.action is Action.CREATE:
         return DeploymentCreated(**fields)
-    known = observed.deployments[change.deployment]
+    known = observed.deployments[change.deployment].declared
     generation = known.generation + (known.digest != change.declared.digest)
     return DeploymentUpdated(**fields, generation=generation, changed=tuple(d.field for d in change.diff))
 

@@ -4,16 +4,17 @@
 into the projections written in the transaction of the events. Finished runs leave `Observed` and live on in their row.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler.core import lifecycle, previewed
+from reconciler.core.written import placed, written
 from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Run, Scheduled, State
+from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Quarantine, Run, Scheduled, State
 
 SET_BACK = timedelta(days=1)
 """A clock set back by more was wrong before: a new schedule does not wait for that time to come again."""
@@ -69,7 +70,7 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
     if not held and not observed.any_invalid:
         return
     observed.any_invalid = bool(held)
-    for deployment in observed.tracked.values():
+    for deployment in (d.declared for d in observed.tracked.values()):
         if deployment.invalid == (deployment.name in held):
             continue
         deployment.invalid = not deployment.invalid
@@ -82,7 +83,8 @@ def _mark_held(observed: Observed, held: set[str], previous: str | None, touched
 def _touch_files(observed: Observed, commits: dict[str, str | None], touched: Touched) -> None:
     if not commits:
         return
-    for deployment in observed.tracked.values():
+    for live in observed.tracked.values():
+        deployment = live if live.quarantine is None else live.declared
         if deployment.file in commits and not deployment.invalid:
             deployment.spec_commit = commits[deployment.file]
             touched.deployments.add(deployment.name)
@@ -120,39 +122,32 @@ def _spec_isolated(observed: Observed, event: Event, touched: Touched) -> None:
 
 
 def _deployment_written(observed: Observed, event: Event, touched: Touched) -> None:
-    name, data = event.subject, event.data
-    old = observed.deployments.get(name)
-    kept = {s.id: s for s in old.schedules} if old else {}
-    start = _start(observed, event.at)
-    observed.deployments[name] = Deployment(
-        name=name,
-        file=data["file"],
-        line=data.get("line", 1),
-        digest=data["spec"],
-        spec_commit=data.get("spec_commit"),
-        source=Source.load(data["source"]),
-        label=data.get("version"),
-        generation=data.get("generation", 1),
-        paused=data.get("paused", False),
-        schedules=tuple(_scheduled(dict(rule), kept, event.at, start) for rule in data.get("schedules", ())),
-        limit=data.get("limit"),
-        collision=data.get("collision", "ENQUEUE"),
-        pool=data.get("pool", "process"),
-        queue=data.get("queue", "default"),
-        tags=tuple(data.get("tags", ())),
-        retries=data.get("retries", 0),
-        created_at=old.created_at if old else event.at,
-        updated_at=event.at,
-        suspended=old.suspended if old else None,
-        last_run=old.last_run if old else None,
-        last_state=old.last_state if old else None,
-        last_at=old.last_at if old else None,
-        preview=data.get("preview", ""),
-    )
-    observed.lanes.turn(name)
-    now = {scheduled.id for scheduled in observed.deployments[name].schedules}
-    _leave(observed, (s for s in kept.values() if s.id not in now), touched)
-    touched.deployments.add(name)
+    old = observed.deployments.get(event.subject)
+    if old is not None and old.quarantine is not None:
+        # A pause in git is the author's word on whether it runs, not on what: it counts at once.
+        old.quarantine.wanted = wanted = written(event.subject, event.data, (), event.at, event.at)
+        old.paused = wanted.paused
+        touched.deployments.add(event.subject)
+        return
+    _put(observed, event, event.data, touched)
+
+
+def _put(observed: Observed, event: Event, data: Mapping[str, Json], touched: Touched) -> Deployment:
+    """A deployment becomes what `data` says: what is not of a version stays, and its schedules keep their place."""
+    old = observed.deployments.get(event.subject)
+    kept = old.schedules if old else ()
+    made = written(event.subject, data, kept, event.at, _start(observed, event.at))
+    if old is not None:
+        made = replace(made, **{key: getattr(old, key) for key in _OF_ALL_VERSIONS})
+    observed.deployments[event.subject] = made
+    observed.lanes.turn(event.subject)
+    now = {scheduled.id for scheduled in made.schedules}
+    _leave(observed, (s for s in kept if s.id not in now), touched)
+    touched.deployments.add(event.subject)
+    return made
+
+
+_OF_ALL_VERSIONS = ("created_at", "suspended", "last_run", "last_state", "last_at")
 
 
 def _leave(observed: Observed, gone: Iterable[Scheduled], touched: Touched) -> None:
@@ -167,23 +162,8 @@ def _start(observed: Observed, at: datetime) -> datetime:
     return observed.left if back and observed.left else at
 
 
-def _scheduled(rule: dict[str, Json], kept: dict[str, Scheduled], at: datetime, start: datetime) -> Scheduled:
-    """A schedule that stays keeps its place; a new one begins at `start`, one with other times at the applying."""
-    old = kept.get(rule["id"]) or kept.get(rule.get("replaces") or "")
-    if old is None:
-        return Scheduled(rule["id"], rule, start)
-    if _same_times(old.rule, rule):
-        return Scheduled(rule["id"], rule, old.accounted, old.next_due)
-    # Never before what is accounted for, should the clock have gone back.
-    return Scheduled(rule["id"], rule, max(old.accounted, at))
-
-
-def _same_times(a: dict[str, Json], b: dict[str, Json]) -> bool:
-    return all(a.get(k) == b.get(k) for k in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date"))
-
-
 def _deployment_moved(observed: Observed, event: Event, touched: Touched) -> None:
-    deployment = _deployment(observed, event)
+    deployment = _deployment(observed, event).declared
     deployment.source = Source.load(event.data["source"])
     touched.deployments.add(event.subject)
 
@@ -203,6 +183,29 @@ def _deployment_suspended(observed: Observed, event: Event, touched: Touched) ->
 def _deployment_resumed(observed: Observed, event: Event, touched: Touched) -> None:
     _deployment(observed, event).suspended = None
     touched.deployments.add(event.subject)
+
+
+def _deployment_quarantined(observed: Observed, event: Event, touched: Touched) -> None:
+    data, wanted = event.data, _deployment(observed, event).declared
+    made = _put(observed, event, data["held"], touched)
+    # What is not of a version stays with what is live.
+    wanted = replace(wanted, quarantine=None, suspended=None, last_run=None, last_state=None, last_at=None)
+    made.quarantine = Quarantine(data["version"], data["reason"], data["who"], event.at, wanted)
+
+
+def _deployment_released(observed: Observed, event: Event, touched: Touched) -> None:
+    held = _deployment(observed, event)
+    if held.quarantine is None:
+        raise ChainBrokenError(f"event {event.seq}: {event.subject!r} is not quarantined")
+    wanted, start = held.quarantine.wanted, _start(observed, event.at)
+    kept = {s.id: s for s in held.schedules}
+    schedules = tuple(placed(s.rule, kept, event.at, start) for s in wanted.schedules)
+    same = {key: getattr(held, key) for key in _OF_ALL_VERSIONS}
+    observed.deployments[held.name] = replace(wanted, **same, schedules=schedules, updated_at=event.at)
+    observed.lanes.turn(held.name)
+    now = {s.id for s in schedules}
+    _leave(observed, (s for s in held.schedules if s.id not in now), touched)
+    touched.deployments.add(held.name)
 
 
 def _preview_applied(observed: Observed, event: Event, touched: Touched) -> None:
@@ -348,6 +351,8 @@ _FOLDS = {
     "DeploymentPruned": _deployment_pruned,
     "DeploymentSuspended": _deployment_suspended,
     "DeploymentResumed": _deployment_resumed,
+    "DeploymentQuarantined": _deployment_quarantined,
+    "DeploymentReleased": _deployment_released,
     "SlotsSkipped": _slots_accounted,
     "SlotsMissed": _slots_accounted,
     "BackfillRequested": _noted,

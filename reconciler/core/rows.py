@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.model.errors import StoreError
 from reconciler.model.ids import instant, moment
 from reconciler.model.plan import Json, Source, SourceKind
-from reconciler.model.state import Deployment, Hold, Observed, Preview, Run, Scheduled, State
+from reconciler.model.state import Deployment, Hold, Observed, Preview, Quarantine, Run, Scheduled, State
 
 FORMAT = 4
 """Of these rows: raised when they change, so that a daemon makes them anew from the log."""
@@ -88,7 +88,19 @@ def deployment_row(d: Deployment) -> dict[str, Json]:
         row["preview"] = d.preview
     if d.suspended:
         row["suspended"] = {"reason": d.suspended.reason, "who": d.suspended.who, "at": instant(d.suspended.at)}
+    if d.quarantine:
+        row["quarantine"] = _quarantine_row(d.quarantine)
     return row
+
+
+def _quarantine_row(q: Quarantine) -> dict[str, Json]:
+    return {
+        "version": q.version,
+        "reason": q.reason,
+        "who": q.who,
+        "at": instant(q.at),
+        "wanted": deployment_row(q.wanted),
+    }
 
 
 def _scheduled_row(s: Scheduled) -> dict[str, Json]:
@@ -97,7 +109,7 @@ def _scheduled_row(s: Scheduled) -> dict[str, Json]:
 
 def deployment_of(row: dict[str, Any]) -> Deployment:
     """The inverse of `deployment_row`. Written out field by field: a start makes thousands of them."""
-    hold, last_at, source = row.get("suspended"), row["last_at"], row["source"]
+    hold, last_at, source, held = row.get("suspended"), row["last_at"], row["source"], row.get("quarantine")
     return Deployment(
         row["name"],
         row["file"],
@@ -122,8 +134,13 @@ def deployment_of(row: dict[str, Any]) -> Deployment:
         row["last_run"],
         row["last_state"],
         moment(last_at) if last_at else None,
-        preview=row.get("preview", ""),
+        _quarantine_of(held) if held else None,
+        row.get("preview", ""),
     )
+
+
+def _quarantine_of(row: dict[str, Any]) -> Quarantine:
+    return Quarantine(row["version"], row["reason"], row["who"], moment(row["at"]), deployment_of(row["wanted"]))
 
 
 _WHOLE = Source(SourceKind.WHOLE)
@@ -200,7 +217,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
         observed.problems, observed.pools = repository["problems"], repository["pools"]
         observed.previews = {branch: _preview_of(row) for branch, row in repository["previews"].items()}
     observed.deployments = {row["name"]: deployment_of(row) for row in deployments}
-    observed.any_invalid = any(d.invalid and not d.preview for d in observed.deployments.values())
+    observed.any_invalid = any(d.declared.invalid and not d.preview for d in observed.deployments.values())
     for row in runs:
         observed.place(run_of(row))
     return observed

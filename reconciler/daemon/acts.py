@@ -20,6 +20,8 @@ SERVED = "served"
 ENDED = {f"Run{state}" for state in FINAL}
 RESTS = {f"Run{state}" for state in (State.SUSPENDED, State.AWAITING_RETRY)}
 """An attempt is over, its run is not."""
+ENDS_HOLD = {"DeploymentReleased", "DeploymentPruned"}
+"""The commit that a quarantine held is needed no longer."""
 
 
 class Acts:
@@ -41,6 +43,10 @@ class Acts:
                 self._supervisor.stop(event.subject)
             elif event.type == "RunResumed":
                 self.let_go_on(observed.runs.get(event.subject))
+            elif event.type == "DeploymentQuarantined":
+                self._supervisor.expect(_hold(event.subject), event.data["held"]["source"].get("commit"))
+            elif event.type in ENDS_HOLD:
+                self._supervisor.spare(_hold(event.subject))
             elif event.type in RESTS:
                 self._supervisor.rest(event.subject)
             elif event.type in ENDED:
@@ -48,6 +54,9 @@ class Acts:
 
     def adopt(self, observed: Observed) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
+        for deployment in observed.deployments.values():
+            if deployment.quarantine:
+                self._supervisor.expect(_hold(deployment.name), deployment.source.commit)
         for run in observed.runs.values():
             self._supervisor.expect(run.id, run.source_commit)
             if run.state in ACTIVE:
@@ -93,6 +102,11 @@ class Acts:
         """End an attempt that cannot be started, and that no retry would help."""
         final = {"fact": "failed", "message": why, "retry": False}
         self._post(Report(run.id, run.attempt, (), final, None, dead=True))
+
+
+def _hold(deployment: str) -> str:
+    """Under what the commit of a held version is pinned: no run's id reads like it."""
+    return f"quarantine {deployment}"
 
 
 def _keeper(run: Run) -> str:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.core import commands, job_variables, script
 from reconciler.daemon import given, requests, served
 from reconciler.daemon.loop import Loop
+from reconciler.daemon.quarantines import Quarantines
 from reconciler.daemon.retention import Retention
 from reconciler.daemon.sealed import Sealed, of_spec
 from reconciler.daemon.served import Served
@@ -55,6 +56,8 @@ class Asked:
         self._state = state
         self._served = serving
         self._keeper = keeper
+        self.quarantines: Quarantines | None = None
+        """Finds what is to be held; given by wiring."""
         self._looking = threading.Lock()
         self._reader: Reader | None = None
 
@@ -73,6 +76,10 @@ class Asked:
             return self._sealed.told(what, revision, preview=preview)
         if verb == "specs":
             return requests.decided(self._loop, _specs(args))
+        if verb == "quarantine" and self.quarantines is not None:
+            with closing(Reader.open(self._state.log)) as log:
+                decide = self.quarantines.wanted(log, args, who)
+            return requests.decided(self._loop, decide)
         return requests.answer(self._loop, verb, args, who)
 
     # --- runs --------------------------------------------------------------------------------------------------

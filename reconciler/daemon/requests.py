@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import core, plugins, pools
 from reconciler import daemon as shell
-from reconciler.core import commands, job_variables, references
+from reconciler.core import commands, job_variables, quarantine, references
 from reconciler.core.arguments import merge
 from reconciler.core.template import mentioned
 from reconciler.daemon import backfills, given, retention
@@ -182,6 +182,11 @@ def _suspend(args: Mapping[str, Any], who: str) -> Decide:
     return lambda loop, now: ({"deployment": name}, commands.suspend(loop.ledger.observed, name, now, who, reason))
 
 
+def _release(args: Mapping[str, Any], who: str) -> Decide:
+    name, reason = _text(args, "deployment"), str(args.get("reason") or "")
+    return lambda loop, now: ({"deployment": name}, quarantine.release(loop.ledger.observed, name, now, who, reason))
+
+
 def _resume(args: Mapping[str, Any], who: str) -> Decide:
     if "run" in args:
         return _resume_run(args, who)
@@ -230,6 +235,7 @@ TAKES = {
     "cancel": frozenset({"run", "reason"}),
     "suspend": frozenset({"deployment", "reason"}),
     "resume": frozenset({"deployment", "run", "reason"}),
+    "release": frozenset({"deployment", "reason"}),
     "confirm": frozenset({"revision", "reason"}),
     "ping": frozenset[str](),
 }
@@ -242,6 +248,7 @@ VERBS: dict[str, Callable[[Mapping[str, Any], str], Decide]] = {
     "cancel": _cancel,
     "suspend": _suspend,
     "resume": _resume,
+    "release": _release,
     "confirm": _confirm,
     "ping": _ping,
 }

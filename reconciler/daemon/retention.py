@@ -162,7 +162,8 @@ class Retention:
 
     def _mirrored(self, reader: Log) -> Iterator[Path]:
         """The mirrors that deployments and live runs name."""
-        specs = {row["digest"] for row in reader.deployments()} | {row["spec"] for row in reader.live_runs()}
+        specs = {row["spec"] for row in reader.live_runs()}
+        specs.update(*map(_specs, reader.deployments()))
         for digest in self._breathing(specs):
             spec = json.loads(reader.payload(digest) or b"{}")
             for source in version.sources(spec.get("pull"), self._mirrors.ours):
@@ -236,10 +237,17 @@ def purge(ledger: Ledger, stored: Iterable[Stored], kept: Container[str] = ()) -
 
 def needs(deployments: Iterable[Mapping[str, Json]], runs: Iterable[Mapping[str, Json]]) -> set[str]:
     """The payloads that deployments, and runs that are not over, name: rows of theirs."""
-    found = {str(row["digest"]) for row in deployments}
+    found: set[str] = set()
+    found.update(*map(_specs, deployments))
     for row in runs:
         found.update(retention.named(row))
     return found
+
+
+def _specs(row: Mapping[str, Json]) -> set[str]:
+    """What a deployment runs, and what git says of it while it is quarantined."""
+    held = row.get("quarantine")
+    return {str(row["digest"])} | ({str(held["wanted"]["digest"])} if held else set())
 
 
 def _until(stored: Iterable[Stored], last: int) -> Iterator[Stored]:

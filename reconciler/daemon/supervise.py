@@ -126,6 +126,10 @@ class Supervisor:
         if commit:
             self._ask(lambda: self._orders.pin(run, commit))
 
+    def spare(self, run: str) -> None:
+        """What was expected under this name needs its commit no longer."""
+        self._ask(lambda: self._orders.released(run))
+
     def stop(self, run: str) -> None:
         """SIGTERM now, SIGKILL after the grace."""
         self._ask(lambda: self._stop(run))

@@ -25,6 +25,7 @@ from reconciler.daemon.loop import CACHE, Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.previews import Previews
+from reconciler.daemon.quarantines import Quarantines
 from reconciler.daemon.reading import Environment, still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
@@ -182,6 +183,8 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     if notes:
         loop.durable = notes.tell
     keeper = Retention(state, config.kept(settings), clock, mirrors, lambda stored: requests.purge(loop, stored))
+    asked = Asked(loop, state, serving, keeper, orders.sealed)
+    asked.quarantines = Quarantines(opened, mirrors)
 
     return Daemon(
         state,
@@ -190,7 +193,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         looker,
         watch,
         supervisor,
-        Server(state, Asked(loop, state, serving, keeper, orders.sealed).answer),
+        Server(state, asked.answer),
         keeper,
         store,
         branch,

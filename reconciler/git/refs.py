@@ -60,6 +60,11 @@ class Refs:
         with _told(name):
             self.container.remove_if_equals(_ref(name), None)
 
+    def create(self, name: str, value: str) -> bool:
+        """Point a new ref at an id; False, and nothing happens, where there is one. Raises SourceUnavailableError."""
+        with _told(name):
+            return bool(self.container.add_if_new(_ref(name), ObjectID(value.encode())))
+
     def write(self, name: str, value: str) -> None:
         """Point a ref at an id, whatever it named before. Raises SourceUnavailableError."""
         with _told(name):

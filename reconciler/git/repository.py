@@ -99,6 +99,10 @@ class Repository:
             if len(section) == 2 and section[0].lower() == b"remote" and b"url" in self._config[section]  # noqa: PLR2004 - a pair
         }
 
+    def setting(self, section: str, key: str) -> str | None:
+        """One value of the repository's own configuration, as written."""
+        return _value(self._config, section, key)
+
     def shallow(self) -> frozenset[str]:
         """The commits whose parents this clone cut off; empty for a full one."""
         if self._shallow is None:

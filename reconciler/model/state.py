@@ -133,6 +133,11 @@ class Deployment:
     preview: str = ""
     """The branch it previews; empty for a deployment of the tracked branch."""
 
+    @property
+    def declared(self) -> "Deployment":
+        """What git says of it: itself, unless it is quarantined."""
+        return self.quarantine.wanted if self.quarantine else self
+
     def source_commit(self, whole: str | None) -> str | None:
         """Its own source commit, or that of the whole repository."""
         return whole if self.source.kind is SourceKind.WHOLE and self.source.commit is None else self.source.commit

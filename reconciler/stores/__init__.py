@@ -29,7 +29,7 @@ class Rows:
     runs: Mapping[str, dict[str, Json]] = field(default_factory=dict)
     """By id. Keys at least: id, seq (of the creating event), name, deployment, state, final, due, created_at,
     started_at, finished_at (instants as text or None), tags (list), trigger, cause. `schedule`, where it is given and
-    not empty, names the schedule whose slot `due` is."""
+    not empty, names the schedule whose slot `due` is; `generation` and `source_commit` are the version that made it."""
     meta: Mapping[str, Json] = field(default_factory=dict)
     purged: Sequence[str] = ()
     """Digests of payloads to delete, before those brought along are stored; the chain stays valid."""
@@ -172,6 +172,10 @@ class Log(ABC):
     @abstractmethod
     def counts(self) -> dict[tuple[str, str], int]:
         """How many runs there are, by deployment and state; none is left out, zeros are."""
+
+    @abstractmethod
+    def versions(self, deployment: str) -> dict[tuple[int, str | None], dict[str, int]]:
+        """How many runs each version made, by (generation, source commit) and state: costs what versions there are."""
 
     @abstractmethod
     def meta(self, key: str) -> Json:

@@ -18,6 +18,8 @@ EVERY = "*"
 DEPLOYMENT = "d:"
 TAG = "t:"
 ORIGIN = "o:"
+VERSION = "v:"
+"""Counted, but no label that runs are marked under: nobody lists the runs of a version."""
 
 UPSERT = """
 INSERT INTO runs (seq, id, deployment, state, final, created_at, trigger, cause, labels, row)
@@ -67,9 +69,26 @@ def marks(labels: bytes, state: str, created_at: str, seq: int) -> list[Mark]:
     return [(label, state, created_at, seq) for label in load(labels)]
 
 
+def version(row: Mapping[str, Json]) -> str:
+    """Under what the runs of a deployment's version are counted: no name has a line end in it."""
+    return f"{VERSION}{row['deployment']}\n{row.get('generation', 1)}\n{row.get('source_commit') or ''}"
+
+
+def version_of(label: str) -> tuple[int, str | None]:
+    """The generation and the source commit of such a label."""
+    _, generation, commit = label.rsplit("\n", 2)
+    return int(generation), commit or None
+
+
+def versions_of(deployment: str) -> tuple[str, str]:
+    """The labels of a deployment's versions are from the one on and before the other."""
+    return f"{VERSION}{deployment}\n", f"{VERSION}{deployment}\v"
+
+
 def write(db: sqlite3.Connection, rows: Iterable[Mapping[str, Json]]) -> None:
     """Store runs and bring marks and counts up to them."""
     new, gone, come, slots = [], [], [], []
+    change: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if row.get("schedule"):
             slots.append((row["deployment"], row["due"], row["seq"]))
@@ -80,13 +99,22 @@ def write(db: sqlite3.Connection, rows: Iterable[Mapping[str, Json]]) -> None:
         if held != place:
             come += marks(*place)
             gone += marks(*held) if held else []
+            change[version(row), row["state"]] += 1
+            if held:
+                change[version(row), held[1]] -= 1
     db.executemany(UPSERT, new)
     db.executemany(SLOT, slots)
     db.executemany(UNMARK, gone)
     db.executemany(MARK, come)
-    change = Counter(mark[:2] for mark in come)
+    change.update(mark[:2] for mark in come)
     change.subtract(mark[:2] for mark in gone)
     db.executemany(COUNT, [(label, state, n) for (label, state), n in change.items() if n])
+
+
+def count_versions(db: sqlite3.Connection) -> None:
+    """Count the runs of each version in a log that was written before that was done."""
+    found = Counter((version(load(raw)), state) for state, raw in db.execute("SELECT state, row FROM runs"))
+    db.executemany(COUNT, [(label, state, n) for (label, state), n in found.items()])
 
 
 def find(db: sqlite3.Connection, where: RunFilter, before_seq: int | None, limit: int) -> list[int]:
@@ -125,6 +153,7 @@ def faults(db: sqlite3.Connection) -> list[str]:
     """Where columns, marks and counts are not what the runs' rows say."""
     found = []
     expected: Counter[tuple[str, str]] = Counter()
+    versions: Counter[tuple[str, str]] = Counter()
     slots = set(db.execute("SELECT deployment, due, seq FROM slots"))
     for *held, raw in db.execute(HOLD):
         try:
@@ -139,12 +168,13 @@ def faults(db: sqlite3.Connection) -> list[str]:
         if (slot in slots) != bool(row.get("schedule")):
             found.append(f"run {held[1]}: it is not listed among the slots as its row says")
         slots.discard(slot)
+        versions[version(row), row["state"]] += 1
         expected.update(mark[:2] for mark in marks(values[8], values[3], values[5], values[0]))
     marked = {
         (label, state): n for label, state, n in db.execute("SELECT label, state, count(*) FROM marks GROUP BY 1, 2")
     }
     counted = {(label, state): n for label, state, n in db.execute("SELECT label, state, n FROM counts WHERE n <> 0")}
-    for name, kept in (("marks", marked), ("counts", counted)):
-        wrong = [key for key in expected.keys() | kept.keys() if expected[key] != kept.get(key, 0)]
+    for name, kept, wanted in (("marks", marked, expected), ("counts", counted, expected + versions)):
+        wrong = [key for key in wanted.keys() | kept.keys() if wanted[key] != kept.get(key, 0)]
         found += [f"{name} of {label!r} in {state}: not as many as there are runs" for label, state in sorted(wrong)]
     return found + [f"slot {due} of {name}: listed, but no run is of it" for name, due, _ in sorted(slots)]

@@ -24,6 +24,7 @@ SLOTS = """
 SELECT row FROM slots JOIN runs USING (seq)
 WHERE slots.deployment = ? AND slots.due BETWEEN ? AND ? ORDER BY slots.due DESC, slots.seq DESC LIMIT ?
 """
+VERSIONS = "SELECT label, state, n FROM counts WHERE label >= ? AND label < ? AND n > 0"
 PAGE = 1000
 
 
@@ -118,6 +119,12 @@ class SqlLog(Log):
     def counts(self) -> dict[tuple[str, str], int]:
         rows = self._all("SELECT label, state, n FROM counts WHERE label >= 'd:' AND label < 'd;' AND n > 0")
         return {(str(label)[2:], str(state)): int(n) for label, state, n in rows}
+
+    def versions(self, deployment: str) -> dict[tuple[int, str | None], dict[str, int]]:
+        found: dict[tuple[int, str | None], dict[str, int]] = {}
+        for label, state, n in self._all(VERSIONS, _marks.versions_of(deployment)):
+            found.setdefault(_marks.version_of(label), {})[state] = n
+        return found
 
     def meta(self, key: str) -> Json:
         found = self._one("SELECT value FROM meta WHERE key = ?", (key,))

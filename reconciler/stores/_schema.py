@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from reconciler.model.errors import StoreError
 
-SCHEMA = 2
-"""Kept in `PRAGMA user_version`."""
+SCHEMA = 3
+"""Kept in `PRAGMA user_version`. 2 has `slots`, 3 counts the runs of each version."""
 
 SLOTS = """
 CREATE TABLE slots (
@@ -72,6 +72,6 @@ def _kept(db: sqlite3.Connection) -> int:
 
 def create(db: sqlite3.Connection, found: int) -> None:
     """Make the tables that a file of schema `found` (0: new) lacks; the caller writes the version with them."""
-    for statement in (SLOTS if found else TABLES).split(";\n"):
+    for statement in (TABLES, SLOTS, "")[found].split(";\n"):
         if statement.strip():
             db.execute(statement)

@@ -131,6 +131,14 @@ class MemoryStore(Store):
     def counts(self) -> dict[tuple[str, str], int]:
         return dict(Counter((row["deployment"], row["state"]) for row in map(load, self._runs.values())))
 
+    def versions(self, deployment: str) -> dict[tuple[int, str | None], dict[str, int]]:
+        found: dict[tuple[int, str | None], Counter[str]] = {}
+        for row in map(load, self._runs.values()):
+            if row["deployment"] == deployment:
+                key = row.get("generation", 1), row.get("source_commit")
+                found.setdefault(key, Counter())[row["state"]] += 1
+        return {key: dict(states) for key, states in found.items()}
+
     def meta(self, key: str) -> Json:
         return load(self._meta[key]) if key in self._meta else None
 

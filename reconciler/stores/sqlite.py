@@ -76,6 +76,8 @@ class SqliteStore(SqlLog, Store):
             held = _schema.version(self._db, self._path)
             if held < _schema.SCHEMA:
                 _schema.create(self._db, held)
+                if held:
+                    _marks.count_versions(self._db)
             # Written also when it is there: SQLite opens a read-only file without a word, and no append should meet it.
             self._db.execute(f"PRAGMA user_version = {_schema.SCHEMA}")
 

@@ -117,6 +117,26 @@ def test_a_run_is_counted_and_live_until_it_is_over(store):
     assert store.run(run_id(1))["finished_at"] == instant(NOW)
 
 
+def test_the_runs_of_each_version_are_counted(store):
+    tell(
+        store,
+        created(1, generation=1, source_commit="a" * 40),
+        created(2, generation=1, source_commit="b" * 40),
+        created(3, generation=2, source_commit="b" * 40),
+        created(4, generation=2, source_commit=None),
+        created(5, generation=2, deployment="etl/nightly2", source_commit="b" * 40),
+    )
+    tell(store, moved(2, "Running"), moved(2, "Completed"), moved(3, "Running"))
+    assert store.versions("etl/nightly") == {
+        (1, "a" * 40): {"Scheduled": 1},
+        (1, "b" * 40): {"Completed": 1},
+        (2, "b" * 40): {"Running": 1},
+        (2, None): {"Scheduled": 1},
+    }
+    assert store.versions("etl/none") == {}
+    assert store.verify(fold).problems == ()
+
+
 def test_the_runs_of_slots_come_by_due_then_creation(store):
     tell(store, created(1, schedule="s", due=later(60)), created(2, schedule="s", due=NOW), created(3, due=later(30)))
     tell(

@@ -18,11 +18,11 @@ from reconciler.stores.sqlite import SqliteStore
 FOLDER = Path(importlib.import_module("reconciler.cli").__file__ or "").parent
 VERBS = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
 READING = {"plan", "validate", "status", "show", "history", "runs", "events", "slots", "verify"}
-READING |= {"backfill", "pools", "gc", "backup", "explain"}
+READING |= {"diff", "revert", "backfill", "pools", "gc", "backup", "explain"}
 READING |= {"replay", "bisect"}
 HEAVY = {"dulwich", "pydantic", "yaml", "jsonschema", "croniter", "dateutil", "watchfiles"}
 PROMISED = "serve init validate plan confirm status show history run runs logs cancel suspend resume retry".split()
-PROMISED += "replay local bisect".split()
+PROMISED += "replay local bisect diff quarantine release revert".split()
 PROMISED += "events slots schema verify pools gc backup completion backfill explain".split()
 
 
@@ -93,6 +93,8 @@ def path(tmp_path_factory):
         "resume x",
         "status",
         "suspend a/b --reason x",
+        "quarantine a/b --version x --reason x",
+        "release a/b --reason x",
     ],
 )
 def test_what_reads_the_log_or_asks_the_daemon_imports_nothing_heavy(path, words):

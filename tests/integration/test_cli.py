@@ -95,7 +95,8 @@ def test_status_has_the_documented_keys(path, done, failed):
     assert list(rows) == ["bad/bad", "hello/main", "slow/slow"]
     hello = rows["hello/main"]
     assert list(hello) == (
-        "deployment version source_commit spec_commit generation sync health reason next_due last_run preview".split()
+        "deployment version source_commit spec_commit generation quarantined sync health reason next_due "
+        "last_run preview".split()
     )
     assert (hello["sync"], hello["health"], hello["last_run"]["state"]) == ("Synced", "Healthy", "Completed")
     assert re.fullmatch(r"\d{4}-01-01T00:00:00\.000000Z", hello["next_due"])

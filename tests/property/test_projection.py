@@ -6,8 +6,10 @@ import pytest
 from helpers_facts import a_ledger, a_rule, a_spec, apply, desired_of, history, later, picture, rows_of, tell
 from helpers_invariants import Account
 
-from reconciler.core import admit, agenda, commands, due, project, report
+from reconciler.core import admit, agenda, commands, due, plan, project, quarantine, report
+from reconciler.core.plan import Policy
 from reconciler.core.report import Report
+from reconciler.daemon import past
 from reconciler.daemon.ledger import load
 from reconciler.model.errors import ConflictError
 from reconciler.model.state import ACTIVE
@@ -49,21 +51,31 @@ class Story:
         rules = {rule["id"]: rule for rule in (a_rule(**each) for each in chosen)}
         spec = a_spec("etl/a", schedules=list(rules.values()), paused=self.rng.random() < 0.3)
         there = [spec] if self.rng.random() < 0.85 else []
-        apply(self.ledger, desired_of(*there, a_spec("etl/other"), revision=f"r{self.revision}"), now=self.now)
+        self.desired = desired_of(*there, a_spec("etl/other"), revision=f"r{self.revision}")
+        apply(self.ledger, self.desired, now=self.now)
 
     def hold(self) -> None:
         observed = self.ledger.observed
-        ask = self.rng.choice(("suspend", "resume"))
+        ask = self.rng.choice(("suspend", "resume", "quarantine", "release"))
         if "etl/a" not in observed.deployments:
             return
         try:
             if ask == "suspend":
                 facts = commands.suspend(observed, "etl/a", self.now, "ada", "why")
+            elif ask == "quarantine":
+                facts = self.quarantine()
+            elif ask == "release":
+                facts = quarantine.release(observed, "etl/a", self.now, "ada", "why")
             else:
                 facts = commands.resume(observed, "etl/a", self.now, "ada", "why")
         except ConflictError:
             return
         tell(self.ledger, *facts, now=self.now)
+
+    def quarantine(self) -> list:
+        had = [v for v in past.read(self.ledger.store, "etl/a") if v.what != "pruned"]
+        held = self.rng.choice(had)
+        return quarantine.quarantine(self.ledger.observed, "etl/a", held, now=self.now, who="ada", reason="why")
 
     def ran(self, run: str) -> bool:
         return any(row["id"] == run for row in self.ledger.store.runs(limit=10**9))
@@ -110,6 +122,34 @@ def test_every_slot_is_a_run_skipped_or_missed_exactly_once(seed: int):
     folded = picture(project.replay(history(ledger.store))[0])
     assert folded == picture(ledger.observed) == picture(load(ledger.store))
     assert ledger.store.verify(rows_of).problems == ()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_released_is_what_git_says(seed: int):
+    story = Story(1000 + seed)
+    for _ in range(25):
+        story.step()
+        live = story.ledger.observed.deployments.get("etl/a")
+        assert plan.plan(story.desired, story.ledger.observed, Policy()).empty
+        if live is not None and live.quarantine is not None and story.rng.random() < 0.3:
+            tell(
+                story.ledger,
+                *quarantine.release(story.ledger.observed, "etl/a", story.now, "ada", "why"),
+                now=story.now,
+            )
+    live = story.ledger.observed.deployments.get("etl/a")
+    if live is not None and live.quarantine is not None:
+        tell(story.ledger, *quarantine.release(story.ledger.observed, "etl/a", story.now, "ada", "why"), now=story.now)
+    fresh = a_ledger()
+    apply(fresh, story.desired, now=story.now)
+    git, live = (ledger.observed.deployments.get("etl/a") for ledger in (fresh, story.ledger))
+    assert (git is None) == (live is None)
+    if git is not None:
+        same = "digest file source label paused limit collision pool queue tags retries spec_commit invalid".split()
+        assert [getattr(git, key) for key in same] == [getattr(live, key) for key in same]
+        assert [s.rule for s in git.schedules] == [s.rule for s in live.schedules]
+        assert live.quarantine is None
+    assert plan.plan(story.desired, story.ledger.observed, Policy()).empty
 
 
 @pytest.mark.parametrize("seed", range(8))

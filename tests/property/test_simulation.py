@@ -49,7 +49,8 @@ def test_the_histories_reach_what_they_are_meant_to():
         most = max(most, simulation.account.most)
     expected = """
         RevisionApplied RevisionRefused RevisionConfirmed SourceLost SourceFound DeploymentCreated DeploymentUpdated
-        DeploymentPruned DeploymentSuspended DeploymentResumed SlotsSkipped SlotsMissed RunCreated RunLate RunPending
+        DeploymentPruned DeploymentSuspended DeploymentResumed DeploymentQuarantined DeploymentReleased
+        SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
         RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed HistoryRewound BackfillRequested
         PayloadsPurged PoolCreated PoolUpdated PoolPruned

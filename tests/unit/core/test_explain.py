@@ -8,6 +8,8 @@ from reconciler.core import explain
 from reconciler.model.events import (
     DeploymentCreated,
     DeploymentPruned,
+    DeploymentQuarantined,
+    DeploymentReleased,
     DeploymentResumed,
     DeploymentSuspended,
     DeploymentUpdated,
@@ -48,6 +50,13 @@ def a_run(**fields) -> dict:
     return {**row, **fields}
 
 
+HELD = DeploymentQuarantined(
+    deployment=NAME, version="1a2b", held={"spec": "e" * 64, "source": {"kind": "whole"}}, reason="bad", who="ada"
+)
+RELEASED = DeploymentReleased(deployment=NAME, reason="mended", who="ada")
+UPDATED = DeploymentUpdated(
+    deployment=NAME, file="specs/nightly.yaml", spec="f" * 64, source={"kind": "whole"}, schedules=(HOURLY,)
+)
 SUSPENDED = DeploymentSuspended(deployment=NAME, reason="quiet", who="ada")
 
 
@@ -58,6 +67,17 @@ SUSPENDED = DeploymentSuspended(deployment=NAME, reason="quiet", who="ada")
         pytest.param([(-2, created())], 0.5, "none", "next slot after it is", id="at a moment that no schedule names"),
         pytest.param([(-2, created())], 9, "ahead", "to go", id="still to come"),
         pytest.param([(-2, created())], 1, "open", "no daemon has looked", id="nobody looked since"),
+        pytest.param(
+            [(-2, created()), (-1, HELD), (0, UPDATED)], 1, "none", "no schedule names that moment",
+            id="held at a version without the schedule",
+        ),
+        pytest.param(
+            [(-2, created()), (-1, HELD), (0, RELEASED)], 1, "open", "no daemon has looked", id="released again"
+        ),
+        pytest.param(
+            [(-2, created(schedules=())), (-1, HELD), (0, UPDATED), (0.5, RELEASED)], 1, "open", "no daemon",
+            id="released to what git said meanwhile",
+        ),
         pytest.param([(-2, created(paused=True))], 1, "skipped", "paused in git", id="paused, and not told yet"),
         pytest.param([(-2, created()), (-1, SUSPENDED)], 1, "skipped", "suspended by ada: quiet", id="suspended now"),
         pytest.param(

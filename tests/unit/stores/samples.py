@@ -32,6 +32,8 @@ def created(
     schedule="",
     due=NOW,
     origin="",
+    generation=1,
+    source_commit=None,
 ) -> RunCreated:
     return RunCreated(
         run=run_id(number),
@@ -43,7 +45,8 @@ def created(
         cause=cause,
         spec="0" * 64,
         version="v1",
-        generation=1,
+        generation=generation,
+        source_commit=source_commit,
         tags=tags,
         origin=origin,
     )
@@ -103,6 +106,8 @@ def _new(event: Event) -> dict:
         "trigger": event.data["trigger"],
         "cause": event.data["cause"],
         "origin": event.data.get("origin", ""),
+        "generation": event.data["generation"],
+        "source_commit": event.data.get("source_commit"),
     }
 
 

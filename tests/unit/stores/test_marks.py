@@ -42,6 +42,8 @@ def test_counts_are_kept_for_every_label(store):
         ("t:x", "Failed"): 1,
         ("t:x", "Scheduled"): 1,
         ("t:y", "Scheduled"): 1,
+        ("v:etl/nightly\n1\n", "Failed"): 1,
+        ("v:etl/nightly\n1\n", "Scheduled"): 1,
     }
 
 

@@ -54,6 +54,18 @@ def test_every_character_of_a_path_is_itself(tmp_path, name):
         assert reader.head()[0] == 0
 
 
+def test_a_log_of_schema_2_gets_its_versions_counted(tmp_path):
+    path = tmp_path / "log.db"
+    with SqliteStore.open(path) as store:
+        tell(store, created(1), created(2))
+        counted = store.versions("etl/nightly")
+    _database(path, "DELETE FROM counts WHERE label LIKE 'v:%'; PRAGMA user_version = 2")
+    with Reader.open(path) as reader:
+        assert reader.versions("etl/nightly") == {}
+    with SqliteStore.open(path) as store:
+        assert store.versions("etl/nightly") == counted == {(1, None): {"Scheduled": 2}}
+
+
 def test_a_log_of_schema_1_gets_what_it_lacks_and_says_so_until_then(tmp_path):
     path = tmp_path / "log.db"
     SqliteStore.open(path).close()
