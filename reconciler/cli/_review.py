@@ -16,7 +16,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.events import RunMoved
 from reconciler.model.plan import Action, Problem, Source, SourceKind
 from reconciler.model.review import Live, Move, Review, Told
-from reconciler.model.state import QUEUED, UNKNOWN, Deployment
+from reconciler.model.state import QUEUED, UNKNOWN
 
 MOST = 10
 """Commits told of one move."""
