@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.core._parse_keys import OLD
+from reconciler.model.overlay import OverlayDocument
 from reconciler.model.plan import Json
 from reconciler.model.spec import SpecDocument
 
@@ -35,6 +36,25 @@ def json_schema(steps: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
         _nullable(part)
     _nullable(schema)
     return {"$schema": _DIALECT, "title": "A reconciler spec file", **schema}
+
+
+def overlay_schema(steps: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
+    """JSON Schema 2020-12 of the overlay of an environment, `env/*.yaml`; `steps` as for `json_schema`."""
+    spec, schema = json_schema(steps), OverlayDocument.model_json_schema()
+    parts: dict[str, Any] = {**spec["$defs"], **schema["$defs"]}
+    fields = {**parts["WorkPool"]["properties"], **parts["DeploymentSpec"]["properties"]}
+    # Null removes, whatever it is.
+    patch = {key: _or(value, {"type": "null"}) for key, value in fields.items()}
+    parts["Patch"]["properties"]["patch"] = {"type": "object", "properties": patch, "additionalProperties": False}
+    tags = parts["Target"]["properties"]["tags"]
+    parts["Target"]["properties"]["tags"] = _or(tags, {"type": "string"})
+    for part in (parts["Target"], parts["Patch"], schema):
+        _nullable(part)
+    extra = {key: spec["properties"][key] for key in ("deployments", "work_pools")}
+    properties = {**schema["properties"], **extra}
+    properties["patches"] = _or(properties["patches"], {"$ref": "#/$defs/Patch"})
+    title = "The overlay of an environment"
+    return {"$schema": _DIALECT, **schema, "title": title, "$defs": parts, "properties": properties}
 
 
 def _widen(part: Json, where: str, *, sections: tuple[str, ...] = (), lists: tuple[str, ...] = ()) -> None:

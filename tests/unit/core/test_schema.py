@@ -7,7 +7,8 @@ from click.testing import CliRunner
 from reconciler import plugins, steps
 from reconciler.cli.schema import command
 from reconciler.core.document import load
-from reconciler.core.schema import json_schema
+from reconciler.core.overlay import read
+from reconciler.core.schema import json_schema, overlay_schema
 
 SCHEMA = json_schema({word: steps.schema(word) for word in plugins.words(steps)})
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -81,3 +82,28 @@ def test_what_is_refused_does_not_fit(text):
 
 def test_the_verb_prints_it():
     assert json.loads(CliRunner().invoke(command).output) == SCHEMA
+
+
+OVERLAY = jsonschema.Draft202012Validator(overlay_schema({word: steps.schema(word) for word in plugins.words(steps)}))
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("{}", True),
+        ("variables: {a: [1]}\npatches:\ndefinitions: x\n", True),
+        ("patches: [{patch: {paused: true, entrypoint: null, schedules: {}}}]", True),
+        ("patches: {target: {name: a, tags: t}, delete: true}", True),
+        ("patches: [{target: {kind: work_pool}, patch: {concurrency_limit: 3, type: null}}]", True),
+        ("deployments: [{name: a, entrypoint: 'f.py:g'}]\nwork_pools: {big: {}}\n", True),
+        ("patches: [{patch: {pausd: true}}]", False),
+        ("patches: [{target: {nme: a}, delete: true}]", False),
+        ("patches: [{target: {kind: Deployment}, delete: true}]", False),
+        ("varibles: {}", False),
+        ("patches: 3", False),
+    ],
+)
+def test_an_overlay_fits_its_schema_where_it_is_read_without_problems(text: str, fits: bool):
+    jsonschema.Draft202012Validator.check_schema(OVERLAY.schema)
+    assert OVERLAY.is_valid(load(text.encode(), "prod.yaml").data) is fits
+    assert (read(text.encode(), "prod.yaml", "", {}).problems == ()) is fits
