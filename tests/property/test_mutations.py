@@ -82,13 +82,13 @@ def spoilt(draw, value):
         if how == "delete":
             del holder[last]
         elif how == "key" and isinstance(holder, dict):
-            holder[draw(st.text(max_size=8))] = draw(odd)
+            holder[draw(st.text(max_size=8))] = copy.deepcopy(draw(odd))
         elif how == "nest":
             holder[last] = {"x": holder[last]}
         elif how == "list":
             holder[last] = [holder[last]]
         else:
-            holder[last] = draw(odd)
+            holder[last] = copy.deepcopy(draw(odd))
     return value
 
 
