@@ -87,7 +87,7 @@ def poisoned(plan: dict) -> None:
     reading = importlib.import_module("reconciler.core._reading")
     rows = importlib.import_module("reconciler.daemon.spec_row")
     supervise = importlib.import_module("reconciler.daemon.supervise")
-    for module, name in ((reading, "_decode"), (rows, "parse"), (supervise, "_complete")):
+    for module, name in ((reading, "_decode"), (rows, "parse"), (supervise, "complete")):
         arm_text(module, name, plan)
 
 

@@ -156,9 +156,8 @@ def test_run_deployment_waits_times_out_and_is_idempotent(repo: Repo, tmp_path: 
     asked = f"run_deployment('told/main', {{'wait': {str(go)!r}}}, timeout=0, idempotency_key='k', tags=['a'])"
     first, second = said(repo, f"[r.id for r in ({asked}, {asked})]")
     assert first == second
-    state, name = said(
-        repo, "(lambda r: [r.state_name, r.name])(run_deployment('told/main', {'wait': '/x'}, timeout=0.3))"
-    )
+    waits = f"run_deployment('told/main', {{'wait': {str(tmp_path / 'never')!r}}}, timeout=0.3)"
+    state, name = said(repo, f"(lambda r: [r.state_name, r.name])({waits})")
     assert state in {"Pending", "Running"}
     assert name
     go.touch()
