@@ -18,10 +18,9 @@ from reconciler.core import project
 from reconciler.core.plan import Policy
 from reconciler.core.project import Touched
 from reconciler.daemon.config import Settings
-from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
 from reconciler.daemon.observe import Observer
-from reconciler.daemon.reading import Elsewhere, Environment
+from reconciler.daemon.reading import CACHE, Elsewhere, Environment
 from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.words import words

@@ -281,7 +281,7 @@ def _repaired(desired: Desired, observed: Observed) -> bool:
 
 
 def _applied(plan: Plan, desired: Desired, observed: Observed) -> RevisionApplied:
-    counts = {a: sum(c.action is a for c in plan.changes) for a in Action}
+    counts = plan.counts
     return RevisionApplied(
         revision=desired.revision,
         tree=desired.tree,

@@ -151,7 +151,7 @@ def _in_preview(fact: Fact, branch: str) -> Fact:
 
 
 def _applied(branch: str, suffix: str, made: Plan, whole: str | None, until: datetime) -> PreviewApplied:
-    counts = {a: sum(c.action is a for c in made.changes) for a in Action}
+    counts = made.counts
     return PreviewApplied(
         branch=branch,
         revision=made.revision,

@@ -16,6 +16,8 @@ class Elsewhere:
     commit: str
 
 
+CACHE = "specs"
+"""The kind under which the observer's rows are cached in the store."""
 FORMAT = 4
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
