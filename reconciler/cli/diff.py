@@ -9,7 +9,7 @@ from reconciler.cli import _history, _log, _scope
 from reconciler.cli._place import Place
 from reconciler.cli._print import compact, plain, print_json, progress, say, word
 from reconciler.core.versions import Version, declared, find
-from reconciler.git import history, revert
+from reconciler.git import history
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, ReconcilerError
 from reconciler.model.plan import FieldDiff, Json
@@ -96,10 +96,7 @@ def _source(place: Place, one: Version, other: Version) -> dict[str, Json]:
 
 
 def _commits(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> list[Json]:
-    names = (
-        history.commits_between(repo, before, after) if "." in paths else revert.touching(repo, before, after, paths)
-    )
-    return [{"commit": name, **_history.authored(repo, name)} for name in names]
+    return [{"commit": n, **_history.authored(repo, n)} for n in history.moving(repo, before, after, paths)]
 
 
 def _say(told: dict[str, Json], fields: tuple[FieldDiff, ...] | None) -> None:

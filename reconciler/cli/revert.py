@@ -16,7 +16,7 @@ from reconciler.cli._scope import Scope
 from reconciler.cli._tip import tip
 from reconciler.core.versions import Version, declared, find
 from reconciler.daemon.config import environment
-from reconciler.git import revert
+from reconciler.git import history, revert
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError, SourceUnavailableError
 from reconciler.model.plan import Json
@@ -115,7 +115,7 @@ def _written(
         raise ConflictError(
             f"nothing to revert: on {wanted.tracked} {', '.join(chosen)} is as it was at {wanted.version.name}{where}"
         )
-    commits = revert.touching(repo, good, wanted.head, chosen)
+    commits = history.moving(repo, good, wanted.head, chosen)
     name = branch or _name(wanted)
     revert.check(name)
     made = repo.branch(name)

@@ -63,10 +63,10 @@ def commits_between(repo: Repository, before: str, after: str) -> list[str]:
     return [step.commit for step in _steps(repo, after, stop=fork)]
 
 
-def moving(repo: Repository, before: str, after: str, paths: tuple[str, ...], limit: int) -> list[str]:
+def moving(repo: Repository, before: str, after: str, paths: tuple[str, ...], limit: int | None = None) -> list[str]:
     """Ids of `after`'s first-parent line above its fork from `before`'s that changed one of the paths, newest first.
 
-    Only `after` where the lines do not meet here; looks at `limit` commits at most.
+    Only `after` where the lines do not meet here; looks at `limit` commits at most. `.` is every path.
     """
     fork = _fork(repo, before, after).commit
     if fork is None:
