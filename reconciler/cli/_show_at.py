@@ -1,14 +1,12 @@
 """The desired state at any commit, read from git alone. Called by `show --at`."""
 
-import difflib
-
+from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Planner, told_offline
 from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table
 from reconciler.cli._show_deployment import spec_text
 from reconciler.core.plan import commit_of, version_of
-from reconciler.model.errors import NotFoundError
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.schedules import DECIDES
 
@@ -19,18 +17,9 @@ def show(place: Place, revision: str, name: str | None, *, as_json: bool) -> Non
     with planner.repo, progress("reading specs"):
         desired = planner.at(revision)
     if name is not None:
-        _one(desired, _found(desired, name), as_json=as_json)
+        _one(desired, declared_in(desired, name), as_json=as_json)
     else:
         _all(desired, as_json=as_json)
-
-
-def _found(desired: Desired, name: str) -> Declared:
-    known = desired.deployments.get(name)
-    if known is not None:
-        return known
-    near = difflib.get_close_matches(name, desired.deployments, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"reconciler show --at {desired.revision[:12]} lists them"
-    raise NotFoundError(f"at revision {desired.revision[:12]} there is no deployment {name!r}", hint=hint)
 
 
 def _row(desired: Desired, declared: Declared) -> dict[str, Json]:

@@ -113,7 +113,7 @@ def _why(branch: str, observed: Observed, policy: Policy) -> str:
 
 
 def _pruned(branch: str, why: str, observed: Observed, *, over: bool) -> Iterator[Fact]:
-    names = [name for name, deployment in observed.deployments.items() if deployment.preview == branch]
+    names = list(observed.of_preview(branch))
     for name in names:
         yield from pinned.cancelled(observed, name, pinned.PRUNED, manual=True)
         yield DeploymentPruned(deployment=name, reason=f"preview of {branch}: {why}")
@@ -127,7 +127,7 @@ def apply(branch: str, desired: Desired, observed: Observed, now: datetime, poli
     """What deploying `branch` as it is at `desired.revision` does."""
     known = observed.previews.get(branch)
     suffix = known.suffix if known else suffix_of(branch, observed)
-    mine = {name: d for name, d in observed.deployments.items() if d.preview == branch}
+    mine = observed.of_preview(branch)
     wanted = _as_preview(branch, suffix, desired, observed)
     before = Observed(revision=known.revision if known else None, deployments=mine, confirmed=desired.revision)
     made = plan.plan(wanted, before, plan.Policy())

@@ -173,7 +173,7 @@ class Previews:
             said.previewed(branch, made.plan)
             read = self._read.get(branch)
             if read is not None and read.desired is not None:
-                there = {d.digest for d in observed.deployments.values() if d.preview == branch}
+                there = {d.digest for d in observed.of_preview(branch).values()}
                 texts = {name: text for name, text in read.texts.items() if name not in there}
                 self._read[branch] = replace(read, texts=texts, desired=replace(read.desired, specs=Texts(texts)))
         if self._left != self._kept:

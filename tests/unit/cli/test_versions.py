@@ -66,7 +66,7 @@ def test_history_with_fields_says_from_and_to(told):
 
 def test_diff_tells_fields_parameters_commits_and_files(told):
     said = told("diff", "f/scoped", told.good[:8], "gen:2").stdout
-    assert "parameter m: null → {" in said
+    assert 'parameter m: added, of type string, default "x"' in said
     assert "parameter n" not in said
     assert 'tags: [] → ["t"]' in said
     assert f"{told.bad[:8]} 2023-11-14 Ada Lovelace: bad" in said
