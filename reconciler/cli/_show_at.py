@@ -6,7 +6,7 @@ from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Planner, told_offline
 from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table
 from reconciler.cli._show_deployment import spec_text
-from reconciler.core.plan import commit_of, version_of
+from reconciler.core.plan import commit_of, lane_of, version_of
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.schedules import DECIDES
 
@@ -24,7 +24,7 @@ def show(place: Place, revision: str, name: str | None, *, as_json: bool) -> Non
 
 def _row(desired: Desired, declared: Declared) -> dict[str, Json]:
     spec = desired.specs[declared.digest]
-    pool = spec.get("work_pool") or {}
+    pool, queue = lane_of(spec)
     return {
         "deployment": declared.name,
         "version": version_of(desired, declared),
@@ -33,8 +33,8 @@ def _row(desired: Desired, declared: Declared) -> dict[str, Json]:
         "file": declared.file,
         "line": declared.line,
         "paused": bool(spec.get("paused")),
-        "pool": pool.get("name") or "process",
-        "queue": pool.get("work_queue_name") or "default",
+        "pool": pool,
+        "queue": queue,
         "schedules": [{k: v for k, v in rule.items() if k != "id"} for rule in spec.get("schedules") or ()],
         "tags": list(spec.get("tags") or ()),
     }

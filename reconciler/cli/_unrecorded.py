@@ -14,11 +14,12 @@ from reconciler.cli._place import Place
 from reconciler.cli._source import commit_for
 from reconciler.core import job_variables, rows
 from reconciler.core.arguments import merge, parse_option
-from reconciler.core.plan import commit_of, version_of
-from reconciler.daemon.orders import DEFAULT_POOL, Launch
+from reconciler.core.plan import commit_of, lane_of, version_of
+from reconciler.daemon.orders import Launch
 from reconciler.daemon.requests import check_parameters
 from reconciler.model.errors import ConflictError
 from reconciler.model.ids import run_id, run_name
+from reconciler.model.names import DEFAULT_POOL
 from reconciler.model.plan import Declared, Desired, Json, SourceKind
 from reconciler.model.state import FETCH, SCRIPT, UNKNOWN, Run, State
 from reconciler.stores import Log
@@ -85,7 +86,7 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
     """A deployment with these parameters. Raises InvalidRequestError where they do not fit, ConflictError."""
     spec = desired.specs[declared.digest]
     check_parameters(spec, parameters)
-    pool = (spec.get("work_pool") or {}).get("name") or DEFAULT_POOL
+    pool, queue = lane_of(spec)
     base = job_variables.defaults(desired.pools.get(pool) or {})
     commit = commit_of(desired, declared)
     if commit is None and declared.source.kind is SourceKind.FOREIGN:
@@ -103,7 +104,7 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
         id="", name="", deployment=declared.name, state=State.PENDING, since=due, due=due, created_at=due,
         trigger=TRIGGER, cause="", who="", parameters="", spec=declared.digest, spec_commit=declared.spec_commit,
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
-        queue="default", retries=0, seq=0, attempt=1,
+        queue=queue, retries=0, seq=0, attempt=1,
     )  # fmt: skip
     return Made(
         _fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision)

@@ -20,7 +20,7 @@ from reconciler.model.events import (
 )
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
-from reconciler.model.names import MAX_NAME
+from reconciler.model.names import DEFAULT_QUEUE, MAX_NAME
 from reconciler.model.plan import Action, Declared, Desired, Json, Plan, Problem, Source, SourceKind
 from reconciler.model.state import Observed
 
@@ -224,13 +224,12 @@ def _differs(pool: Mapping[str, Json], applied: Mapping[str, Json] | None) -> bo
 
 def _no_pool(spec: Mapping[str, Json], own_pools: Collection[str], observed: Observed) -> str:
     """Why its runs could go nowhere: a preview creates and changes no work pool."""
-    pool = spec.get("work_pool") or {}
-    name, queue = pool.get("name") or "process", pool.get("work_queue_name") or "default"
+    name, queue = plan.lane_of(spec)
     if name not in own_pools:
         return ""
     if name not in observed.pools:
         return f"work pool {name} is declared on this branch only, and previews make no work pools: merge it first"
-    if queue != "default" and queue not in (observed.pools[name].get("work_queues") or {}):
+    if queue != DEFAULT_QUEUE and queue not in (observed.pools[name].get("work_queues") or {}):
         return f"queue {queue} of work pool {name} is declared on this branch only: merge it first"
     return ""
 
