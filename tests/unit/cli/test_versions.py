@@ -116,6 +116,13 @@ def test_the_whole_repository_goes_back_when_it_is_said(told):
     assert [each["subject"] for each in made["reverts"]] == ["bad", "beside"]
 
 
+def test_bisect_takes_versions_as_history_shows_them(told):
+    ends = ("--good", "gen:1", "--bad", f"gen:2@{told.bad[:8]}")
+    found = told.json("bisect", "f/scoped", *ends, "--run", f"test $RECONCILER_COMMIT = {told.good}")
+    assert (found["good"], found["first_bad"]["commit"]) == (told.good, told.bad)
+    assert "--good: 'gen:7' is no" in told.refused("bisect", "f/scoped", "--good", "gen:7", "--bad", "HEAD")
+
+
 def test_show_at_is_what_git_said_then(told):
     at = told.json("show", "--at", told.good)
     assert [(d["deployment"], d["version"], d["tags"]) for d in at["deployments"]] == [
