@@ -22,6 +22,7 @@ from reconciler.daemon import said
 from reconciler.daemon.acts import Acts
 from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.dues import Dues
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.previews import Previews
@@ -275,7 +276,8 @@ class Loop:
     def _reconcile(self, read: Read, now: datetime) -> None:
         self._found(read.desired.revision, now)
         self._read = replace(read, desired=self.payloads.with_specs(read.desired))
-        self.apply(now)
+        with uncollected() if self.ledger.observed.revision is None else contextlib.nullcontext():
+            self.apply(now)
 
     def _found(self, revision: str, now: datetime) -> None:
         if self.ledger.observed.stale:

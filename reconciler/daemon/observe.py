@@ -6,6 +6,7 @@ was read can be saved and loaded, so that a restart or a one-line commit costs w
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from reconciler.core.assemble import Assembly
@@ -13,6 +14,7 @@ from reconciler.core.document import NOTHING
 from reconciler.core.file_read import Entry
 from reconciler.core.overlay import Overlay
 from reconciler.daemon.answers import WHOLE, Answers, Scope, file_scope, scopes_of, source_scope
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.poison import NO_POISON, Poison
 from reconciler.daemon.reading import BASE, Environment, Texts, stamp
 from reconciler.daemon.spec_dir import SpecDir
@@ -64,6 +66,10 @@ class Observer:
 
     def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
+        with uncollected() if self._tree is None else nullcontext():
+            return self._at(repo, head, applied)
+
+    def _at(self, repo: Repository, head: str, applied: str | None) -> Desired:
         new_tree = repo.commit(head).tree
         with self._reader.view(repo, new_tree) as view:
             overlay = self._overlay_at(view)

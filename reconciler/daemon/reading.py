@@ -87,6 +87,9 @@ class Texts(Mapping[str, Mapping[str, Json]]):
         found: Mapping[str, Json] = json.loads(self.texts[key])
         return found
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.texts  # by default, found out by parsing
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.texts)
 

@@ -1,13 +1,12 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
-import gc
 import os
 import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.daemon.acts import SERVED
 from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.crumbs import Crumbs
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
@@ -156,7 +156,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     with opened() as repo:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
-        with _uncollected():
+        with uncollected():
             ledger = Ledger(store)
         branch, env = _track(ledger, settings, repo, now)
         crumbs = Crumbs(state.crumbs)
@@ -221,17 +221,6 @@ def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool)
             return Retention(state, config.kept(settings), clock, mirrors, purge).sweep(dry=dry, copies=True)
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """What is made here stays: looking for garbage among it, now or later, only costs time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 class Kept:
