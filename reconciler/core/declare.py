@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler import schedules
 from reconciler.core import _run_names as run_names
-from reconciler.core import parameters, pooled, version
+from reconciler.core import containers, parameters, pooled, version
 from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, Place, SpecFile
 from reconciler.core.pooled import CheckPool, Path
@@ -43,6 +43,8 @@ class Entry:
     queue_at: Place
     overlay: str = ""
     """The overlay that decides something of it: part of the paths whose newest change is its commit."""
+    away: str = ""
+    """Why its runs can be no processes of this host, unless a file declares its work pool to be such."""
 
 
 Misfit = tuple[str, Place, str]
@@ -83,7 +85,7 @@ class FileRead:
         """As kept between starts; without the specs, which the store has."""
         return {
             "entries": [
-                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at, e.overlay]
+                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at, e.overlay, e.away]
                 for e in self.entries
             ],
             "problems": [p.json() for p in self.problems],
@@ -101,8 +103,8 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     return FileRead(
         file,
         tuple(
-            Entry(name, line, digest, Source.load(source), pool, queue, _at(pool_at), _at(queue_at), overlay)
-            for name, line, digest, source, pool, queue, pool_at, queue_at, overlay in data["entries"]
+            Entry(name, line, digest, Source.load(source), pool, queue, _at(pool_at), _at(queue_at), overlay, away)
+            for name, line, digest, source, pool, queue, pool_at, queue_at, overlay, away in data["entries"]
         ),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),
@@ -178,6 +180,8 @@ def declare(
                 Entry(
                     name, parsed.line, digest, reading.source, pool["name"], pool["work_queue_name"],
                     found.place((*at, "name")), found.place((*at, "work_queue_name")), parsed.overlay,
+                    "" if pool["name"] in pools or pool["name"] in kinds
+                    else containers.meant(pool["job_variables"], effective["pull"]),
                 )
             )  # fmt: skip
             specs[digest] = text

@@ -155,9 +155,15 @@ def _pools(
         before, after = observed.pools.get(name), desired.pools.get(name)
         if after is None and before is not None:
             if not (new_and_broken or before.get("file") in desired.broken or name in used):
-                yield PoolChange(Action.PRUNE, name, f"no longer declared (was in {before.get('file', 'git')})")
+                how = "named" if before.get("implicit") else "declared"
+                yield PoolChange(Action.PRUNE, name, f"no longer {how} (was in {before.get('file', 'git')})")
         elif before is None and after is not None:
-            yield PoolChange(Action.CREATE, name, f"declared in {after['file']}", declared=after)
+            how = (
+                f"named in {after['file']}, declared nowhere"
+                if after.get("implicit")
+                else f"declared in {after['file']}"
+            )
+            yield PoolChange(Action.CREATE, name, how, declared=after)
         elif before is not None and after is not None and before != after:
             fields = diff(before, after)
             yield PoolChange(Action.UPDATE, name, f"{_said(fields)} changed in {after['file']}", fields, after)

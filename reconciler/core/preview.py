@@ -229,7 +229,7 @@ def _no_pool(spec: Mapping[str, Json], own_pools: Collection[str], observed: Obs
     if name not in own_pools:
         return ""
     if name not in observed.pools:
-        return f"work pool {name} is declared on this branch only, and previews make no work pools: merge it first"
+        return f"work pool {name} is on this branch only, and previews make no work pools: merge it first"
     if queue != "default" and queue not in (observed.pools[name].get("work_queues") or {}):
         return f"queue {queue} of work pool {name} is declared on this branch only: merge it first"
     return ""

@@ -16,7 +16,7 @@ class Elsewhere:
     commit: str
 
 
-FORMAT = 4
+FORMAT = 5
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 
