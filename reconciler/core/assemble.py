@@ -149,12 +149,17 @@ class Assembly:
             return
         if pool not in known:
             names = known.keys() | self._builtin | set(disputed)
-            near = _near(pool, names) if self._typo(pool, known) else ""
-            self._refuse_choice(found, self._sent_to(pool, queue), pool, f"there is no work pool {pool!r}{near}")
+            typo = self._typo(pool, known)
+            why = (
+                f"there is no work pool {pool!r}{_near(pool, names)}"
+                if typo
+                else f"no file declares work pool {pool!r}"
+            )
+            self._refuse_choice(found, self._sent_to(pool, queue), pool, why)
         elif is_implicit(known[pool]):
             away = ((path, e) for path in self._away.get(pool, ()) for e in self.files[path].entries)
             sent = [(path, e) for path, e in away if e.away and (e.pool, e.queue) == (pool, queue)]
-            self._refuse_choice(found, sent, pool, f"there is no work pool {pool!r}")
+            self._refuse_choice(found, sent, pool, f"no file declares work pool {pool!r}")
         elif queue != DEFAULT_QUEUE and (queues := known[pool].get("work_queues")) and queue not in queues:
             near = _near(queue, [*queues, DEFAULT_QUEUE])
             why = f"work pool {pool} has no queue {queue!r}{near}"
@@ -167,13 +172,8 @@ class Assembly:
     ) -> None:
         """Refuse deployments for the work pool that they name, each with the line that would declare it."""
         for file, entry in sent:
-            told = (
-                f"; {entry.away}, and such pools are not there yet: to run it as a process here" if entry.away else ";"
-            )
-            comma = "," if entry.away else ""
-            self._refuse_unless_hidden(
-                found, file, entry, f"{why}{told}{comma} declare it in a spec file: `{_line(pool)}`"
-            )
+            told = f"{why}; {entry.away or 'declare it'} in a spec file: `{_line(pool)}`"
+            self._refuse_unless_hidden(found, file, entry, told)
 
     def _refuse_unless_hidden(
         self, found: dict[str, FileRead], file: str, entry: Entry, why: str, *, queue: bool = False

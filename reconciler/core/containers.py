@@ -23,17 +23,19 @@ _WORDS: Final = frozenset(
     # managed by others
     "pip_packages vm_type".split()
 )
+_NOT_YET: Final = "and such pools are not there yet: to run it as a process here,"
 _SIZES: Final = re.compile(r"(?:cpu|memory|mem|memswap|gpu|pod|container)s?(?:_\w+|[A-Z]\w*)?")
 _NOTHING: Final[tuple[Json, ...]] = (None, "", [], {})
 
 
 def meant(variables: Mapping[str, Json], pull: Sequence[Mapping[str, Json]] | None) -> str:
-    """Why its runs cannot be processes of this host as it is written; empty where they can."""
+    """Why its runs cannot be processes of this host as it is written, and what makes them so; empty where they can."""
     for name, value in variables.items():
         if (name in _WORDS or _SIZES.fullmatch(name)) and value not in _NOTHING:
-            return f"its job variable `{name}` is for a container or another host"
+            return f"its job variable `{name}` is for a container or another host, {_NOT_YET} declare it"
     if pull is not None and not any(step["step"] in CLONES for step in pull) and all(map(_fixed, pull)):
-        return "its `pull` brings no code, as where an image holds it (without a `pull` the code is this repository)"
+        remedy = "remove the `pull` (its code is then this repository) or, where its folder is on this host, declare it"
+        return f"its `pull` brings no code, as where an image holds it, {_NOT_YET} {remedy}"
     return ""
 
 

@@ -112,8 +112,7 @@ LOADS = {
     "a flow's function for its name": (D + "  flow_name: load_all\n", ["contradicts the code"]),
     "a pool that lives on a server": (
         D + "  work_pool: {name: my-pool, work_queue_name: any}\n",
-        ["work pool my-pool is declared nowhere: its runs go to processes of this host; declare it to say otherwise: "
-         "`work_pools: {my-pool: {type: process}}`"],
+        ["work pool my-pool is declared nowhere: its runs go to processes of this host; declare it to say otherwise: `wo"],
     ),
     **{
         f"the folder it was deployed from: {folder}": (

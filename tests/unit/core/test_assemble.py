@@ -20,7 +20,7 @@ def read(path: str, *names: str, pool: str = "process/default", pools=(), proble
     queue = queue or "default"
     at = ((path, 7, 9, "d.work_pool.name"), (path, 8, 9, "d.work_pool.work_queue_name"))
     entries = tuple(
-        Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at, "", "because" * away)
+        Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at, "", "because, declare it" * away)
         for i, n in enumerate(names, 1)
     )
     told = tuple(Problem(path, 1, 1, "", p) for p in problems)
@@ -62,12 +62,12 @@ CASES = {
     "a pool for containers that nothing declares": (
         [read("a", "f/x", pool="!big"), read("b", "f/y")],
         {"a": [], "b": ["f/y"]},
-        "no work pool 'big'; because, and such pools are not there yet: to run it as a process here, declare it",
+        "no file declares work pool 'big'; because, declare it in a spec file",
     ),
     "one of its deployments could run here": (
         [read("a", "f/x", pool="!big"), read("b", "f/y", pool="big")],
         {"a": [], "b": ["f/y"]},
-        "because, and",
+        "because, declare it",
     ),
     "a declared pool takes it": (
         [read("a", "f/x", pool="!big"), read("b", pools=["big"])],
