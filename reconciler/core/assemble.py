@@ -42,6 +42,8 @@ class Assembly:
         """How many deployments name a work pool and a queue of it."""
         self._naming: dict[str, Counter[str]] = {}
         """How many deployments of a file name a work pool that is not built in, and may run in an implicit one."""
+        self._firsts: dict[str, str] = {}
+        """The first of these files by work pool, once it was asked for."""
         self._away: dict[str, Counter[str]] = {}
         """The same of those that may not."""
         self._pools: dict[str, dict[str, Json]] = {}
@@ -81,12 +83,18 @@ class Assembly:
             for name, pool in self._pools[path].items():
                 found.setdefault(name, {**pool, "file": path})
         implicit = {
-            name: {**_IMPLICIT, "file": min(files)}
-            for name, files in self._naming.items()
+            name: {**_IMPLICIT, "file": self._first(name)}
+            for name in self._naming
             if name not in found and not self._typo(name, found) and not self._may_declare(name)
         }
         disputed = self._disputed()
         return {name: pool for name, pool in found.items() if name not in disputed} | implicit
+
+    def _first(self, pool: str) -> str:
+        """The first file that names a work pool, without looking at thousands each time."""
+        if pool not in self._firsts:
+            self._firsts[pool] = min(self._naming[pool])
+        return self._firsts[pool]
 
     def _typo(self, name: str, declared: Collection[str]) -> bool:
         """Whether a name nearly is that of a work pool there is."""
@@ -251,6 +259,8 @@ class Assembly:
         self._used[entry.pool, entry.queue] += 1
         if entry.pool not in self._builtin:
             (self._away if entry.away else self._naming).setdefault(entry.pool, Counter())[path] += 1
+            if not entry.away and path < self._firsts.get(entry.pool, ""):
+                self._firsts[entry.pool] = path
 
     def _forget(self, path: str, entry: Entry) -> None:
         key = entry.name.casefold()
@@ -269,6 +279,8 @@ class Assembly:
             files[path] -= 1
             if not files[path]:
                 del files[path]
+                if not entry.away and self._firsts.get(entry.pool) == path:
+                    del self._firsts[entry.pool]
             if not files:
                 del naming[entry.pool]
 
