@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler import schedules
 from reconciler.core import _run_names as run_names
-from reconciler.core import parameters, pooled, version
+from reconciler.core import containers, parameters, pooled, version
 from reconciler.core.file_read import Entry, FileRead, Misfit
 from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, SpecFile
@@ -85,6 +85,8 @@ def declare(
                 Entry(
                     name, parsed.line, digest, reading.source, pool["name"], pool["work_queue_name"],
                     found.place((*at, "name")), found.place((*at, "work_queue_name")), parsed.overlay,
+                    "" if pool["name"] in pools or pool["name"] in kinds
+                    else containers.meant(pool["job_variables"], effective["pull"]),
                 )
             )  # fmt: skip
             specs[digest] = text

@@ -18,7 +18,7 @@ class Elsewhere:
 
 CACHE = "specs"
 """The kind under which the observer's rows are cached in the store."""
-FORMAT = 4
+FORMAT = 5
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 

@@ -224,6 +224,18 @@ def test_what_was_refused_has_its_spec_when_it_is_not_any_more(repo: Repo):
     assert desired.specs[desired.deployments["one/x"].digest]["name"] == "x"
 
 
+@pytest.mark.parametrize(("pool", "again"), [("big", False), ("proces", True)], ids=["implicit", "refused"])
+def test_a_file_whose_pool_nothing_declares_is_not_read_each_time(repo: Repo, pool: str, again: bool):
+    observer = fresh()
+    repo.commit({A: spec("x", pool=pool)})
+    desired = said(observer, repo)
+    assert (list(desired.pools), len(desired.notes), len(desired.problems)) == ([pool] * (not again), not again, again)
+    settle(observer, desired)
+    repo.commit({"README": "nothing of the specs"})
+    assert list(said(observer, repo).pools) == [pool] * (not again)
+    assert (A in observer.unsaved()) is again
+
+
 def link(repo: Repo, path: str, target: str) -> None:
     (repo.path / path).symlink_to(target)
 
