@@ -42,7 +42,7 @@ class Observer:
         self._dir = SpecDir(specs)
         self._env = env
         self._overlay = Overlay(variables=env.variables)
-        self._reader = RowReader(words, ours, resolve, bring, poison)
+        self._reader = RowReader(words, ours, resolve, bring, poison, tracked=env)
         self.revision: str | None = None
         self.specs = self._reader.specs
         """Effective specs that were read and may not be in the store yet, by digest."""
@@ -87,6 +87,12 @@ class Observer:
     def looks_elsewhere(self) -> bool:
         """Whether a deployment's source may move though this branch does not."""
         return bool(self._elsewhere_files)
+
+    @property
+    def followed(self) -> set[str]:
+        """The other branches of this repository that deployments follow."""
+        entries = (entry for path in self._elsewhere_files for entry in self._rows[path].read.entries)
+        return {e.source.branch for e in entries if e.source.kind is SourceKind.BRANCH and e.source.branch}
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
