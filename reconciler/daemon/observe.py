@@ -234,10 +234,14 @@ class Observer:
             del self.specs[name]
 
     def restore(self, items: Mapping[str, bytes]) -> None:
-        """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
+        """Take up what an earlier process kept; anything else than all of it is as good as nothing.
+
+        Then all of it goes when this one keeps what it read: a file that is gone since would come back from it.
+        """
         head = json.loads(items.get("", b"{}"))
         wanted = stamp(self._dir.path, head.get("revision"), self._env)
         if head.get("held") or any(head.get(key) != value for key, value in wanted.items()):
+            self._dirty |= items.keys() - {""}
             return
         for path, text in items.items():
             if path and text:
