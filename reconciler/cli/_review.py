@@ -101,7 +101,7 @@ def _hints(made: Made) -> Iterator[str]:
         yield f"some versions read {UNKNOWN}, as this clone's history is cut: {FETCH}"
     serving = made.serving.deployments if made.serving else {}
     touched = {c.deployment for c in made.plan.changes} | set(made.plan.moved.deployments)
-    for name in sorted(touched & serving.keys()):
+    for name in sorted(serving.keys() if made.logged else touched & serving.keys()):
         if held := serving[name].quarantine:
             yield f"{name} is held at version {held.version}: what git says waits until `reconciler release {name}`"
 

@@ -315,8 +315,9 @@ class Loop:
             return
         try:
             gone = [path for path, text in keep.rows.items() if not text]
+            # Without the empty key nothing of it counts: a kill between the two leaves no file that is gone.
+            self.ledger.store.cache_delete(CACHE, ["", *gone])
             self.ledger.store.cache_put(CACHE, {path: text for path, text in keep.rows.items() if text})
-            self.ledger.store.cache_delete(CACHE, gone)
         except ReconcilerError as error:  # a name that no column holds, too: a cache must not end the daemon
             log.warning("what was read of git is not kept for the next start: %s", error)
         else:

@@ -44,7 +44,7 @@ class Observer:
         self._dir = SpecDir(specs)
         self._env = env
         self._overlay = Overlay(variables=env.variables)
-        self._reader = RowReader(words, ours, resolve, bring, poison)
+        self._reader = RowReader(words, ours, resolve, bring, poison, tracked=env)
         self.revision: str | None = None
         self.specs = self._reader.specs
         """Effective specs that were read and may not be in the store yet, by digest."""
@@ -93,6 +93,12 @@ class Observer:
     def looks_elsewhere(self) -> bool:
         """Whether a deployment's source may move though this branch does not."""
         return bool(self._elsewhere_files)
+
+    @property
+    def followed(self) -> set[str]:
+        """The other branches of this repository that deployments follow."""
+        entries = (entry for path in self._elsewhere_files for entry in self._rows[path].read.entries)
+        return {e.source.branch for e in entries if e.source.kind is SourceKind.BRANCH and e.source.branch}
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -234,10 +240,14 @@ class Observer:
             del self.specs[name]
 
     def restore(self, items: Mapping[str, bytes]) -> None:
-        """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
+        """Take up what an earlier process kept; anything else than all of it is as good as nothing.
+
+        Then all of it goes when this one keeps what it read: a file that is gone since would come back from it.
+        """
         head = json.loads(items.get("", b"{}"))
         wanted = stamp(self._dir.path, head.get("revision"), self._env)
         if head.get("held") or any(head.get(key) != value for key, value in wanted.items()):
+            self._dirty |= items.keys() - {""}
             return
         for path, text in items.items():
             if path and text:

@@ -30,11 +30,18 @@ class Environment:
     """Of the overlay, if any."""
     variables: Mapping[str, Json] = field(default_factory=dict)
     """The operator's own, over those of overlay and files."""
+    branch: str | None = None
+    """The tracked one, where it is known: a `git_clone` of it is of the revision that is read."""
+
+    remote: str | None = None
+    """The tracked branch is one of this remote: its branches count before those of the clone, which nobody moves."""
 
     @classmethod
-    def of(cls, name: str | None, variables: Mapping[str, Json]) -> "Environment":
+    def of(
+        cls, name: str | None, variables: Mapping[str, Json], branch: str | None = None, remote: str | None = None
+    ) -> "Environment":
         """As set; an empty name is none."""
-        return cls(name or None, variables)
+        return cls(name or None, variables, branch, remote)
 
 
 BASE = Environment()
@@ -44,7 +51,8 @@ BASE = Environment()
 def stamp(specs: str, revision: str | None, env: Environment = BASE) -> dict[str, Json]:
     """What must be the same for what was kept to be of use."""
     return {
-        "format": FORMAT, "specs": specs, "env": env.name, "variables": dict(env.variables), "revision": revision
+        "format": FORMAT, "specs": specs, "env": env.name, "variables": dict(env.variables), "branch": env.branch,
+        "remote": env.remote, "revision": revision,
     }  # fmt: skip
 
 

@@ -256,7 +256,9 @@ def _track(
         raise NotFoundError(f"there is no remote {settings.remote!r}", hint=f"known: {known}")
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
-    env = Environment.of(observed.env if settings.env is None else settings.env, settings.variables)
+    env = Environment.of(
+        observed.env if settings.env is None else settings.env, settings.variables, branch, settings.remote
+    )
     head = repo.branch(branch, settings.remote)
     if env.name is not None and env.name != observed.env and head is not None:
         SpecDir(settings.specs).overlay(repo, repo.commit(head).tree, env.name)
