@@ -23,7 +23,8 @@ Place = tuple[str, int, int]
 def lines(review: Review) -> Iterator[str]:
     """One workflow command a line; the first says the whole in one sentence."""
     plan = review.plan
-    yield _command("notice", ("", 0, 0), "reconciler plan", "; ".join(filter(None, (counts(plan), known(review)))))
+    title = f"reconciler plan, {review.env}" if review.env else "reconciler plan"
+    yield _command("notice", ("", 0, 0), title, "; ".join(filter(None, (counts(plan), known(review)))))
     if plan.refused:
         told = f"{plan.refused.reason}; nothing is applied until a person runs: {plan.refused.confirm}"
         yield _command("error", ("", 0, 0), "reconciler: refused", told)

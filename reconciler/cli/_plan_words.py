@@ -1,5 +1,7 @@
 """What every rendering of a plan says alike: its counts and its sentences. Called by the renderings."""
 
+import shlex
+
 from reconciler.model.plan import Action, Plan
 from reconciler.model.review import Review, Times
 
@@ -44,8 +46,5 @@ def daily(times: Times) -> str:
 def in_full(review: Review) -> str:
     """The command that shows everything."""
     plan = review.plan
-    return (
-        f"reconciler plan {plan.base[:12]}..{plan.revision[:12]}"
-        if plan.base
-        else f"reconciler plan {plan.revision[:12]}"
-    )
+    span = f"{plan.base[:12]}..{plan.revision[:12]}" if plan.base else plan.revision[:12]
+    return f"reconciler plan {span}{f' --env {shlex.quote(review.env)}' if review.env else ''}"

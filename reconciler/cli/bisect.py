@@ -12,7 +12,7 @@ from reconciler.cli._interrupt import interruptible
 from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
-from reconciler.cli._print import paint, plain, print_json, say, when
+from reconciler.cli._print import paint, plain, print_json, say, when, word
 from reconciler.core.arguments import parse_option
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
 from reconciler.daemon import past
@@ -77,6 +77,8 @@ def command(
     with interruptible(), Scratch(place.state, settings, planner.repo) as scratch:
         attempts = Attempts(planner, scratch, name, searched, given)
         found = _searched(searched, attempts, quiet=as_json)
+    for aside in planner.asides:
+        say(f"{word('note')} {plain(aside)}", err=True)
     told = _result(planner.repo, name, searched, found) | {"steps": [step.json() for step in attempts.steps]}
     print_json(told) if as_json else _text(planner.repo, name, told)
     sys.exit(int(told["first_bad"] is None))
