@@ -15,6 +15,7 @@ from reconciler.cli._source import commit_for
 from reconciler.core import job_variables, rows
 from reconciler.core.arguments import merge, parse_option
 from reconciler.daemon.orders import DEFAULT_POOL, Launch
+from reconciler.daemon.places import Stands
 from reconciler.daemon.requests import check_parameters
 from reconciler.model.errors import ConflictError, NotFoundError
 from reconciler.model.ids import run_id, run_name
@@ -104,9 +105,9 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
         queue="default", retries=0, seq=0, attempt=1,
     )  # fmt: skip
-    return Made(
-        _fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision)
-    )
+    stands = Stands(declared.file, declared.line)
+    launch = Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision, stands=stands)
+    return Made(_fresh(run, os.urandom(8).hex()), launch)
 
 
 def _fresh(run: Run, salt: str) -> Run:

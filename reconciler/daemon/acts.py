@@ -11,6 +11,7 @@ from reconciler.core.report import Report
 from reconciler.core.script import TRIGGER
 from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
+from reconciler.daemon.places import Stands
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.fact import Event
 from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
@@ -95,7 +96,8 @@ class Acts:
         ):
             self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
             return
-        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), observed.revision)
+        stands = _stands(run, observed)
+        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), observed.revision, stands)
         self._supervisor.launch(run, what)
 
     def _fail(self, run: Run, why: str) -> None:
@@ -114,3 +116,8 @@ def _keeper(run: Run) -> str:
     if run.trigger == TRIGGER:
         return TRIGGER
     return SERVED if SERVED in run.detail else str(run.detail.get("pool_type") or run.pool)
+
+
+def _stands(run: Run, observed: Observed) -> Stands | None:
+    known = observed.deployments.get(run.deployment)
+    return Stands(known.file, known.line, observed.env) if known else None

@@ -5,12 +5,13 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import job_variables, version
 from reconciler.core.script import TRIGGER
+from reconciler.daemon import places
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -48,6 +49,8 @@ class Launch:
     """Job variables given for this run alone."""
     revision: str | None = None
     """The applied revision, whose encrypted files it may need."""
+    stands: places.Stands | None = None
+    """Where its spec stands."""
 
 
 class Orders:
@@ -58,6 +61,7 @@ class Orders:
     ) -> None:
         """`keepers` keep runs that go to no declared pool, by a word that is no pool's type."""
         self._common = common
+        self._specs = settings.specs
         self._mirrors = mirrors
         self._passed_on = passed_on(settings.pass_env)
         self.sealed = Sealed(settings, common)
@@ -112,6 +116,8 @@ class Orders:
             "flow": flow,
             **({"preview": run.preview} if run.preview else {}),
         }
+        if what.stands and run.spec_commit and (names := places.named(spec)):
+            order["stands"] = {**asdict(what.stands), "names": names}
         return order | {"secrets": self.sealed.said(order, preview=bool(run.preview), revision=what.revision)}
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
@@ -143,7 +149,17 @@ class Orders:
         folder.mkdir(mode=0o700, exist_ok=True)
         if said := order.get("secrets"):
             self.sealed.lay_out(self._repository(self._common), folder, said)
+        if stands := order.get("stands"):
+            order = {**order, "places": self._places(order["spec_commit"], dict(stands))}
         whole.put(folder, ORDER, json.dumps(order).encode())
+
+    def _places(self, commit: str, stands: dict[str, Json]) -> dict[str, str]:
+        names = stands.pop("names")
+        try:
+            repo = self._repository(self._common)
+        except SourceUnavailableError:
+            return {}
+        return places.found(repo, self._specs, commit, places.Stands(**stands), names)
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""

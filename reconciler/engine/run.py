@@ -102,12 +102,12 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
     try:
         hidden.check()
         if todo.templated:
-            placeholders.check(todo.env)
+            placeholders.check(todo)
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
-        given = placeholders.filled(todo.parameters, source.outputs) if todo.templated else todo.parameters
+        given = placeholders.filled(todo, source.outputs) if todo.templated else todo.parameters
         arguments = parameters.bind(loaded.flow, hidden.filled(given))
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
