@@ -61,7 +61,12 @@ def test_a_file_for_prefect_is_served_as_it_is(tmp_path):
             name: ended(repo.path, start(repo.path, f"load-all/{name}")) for name in ("parameter", "variable", "step")
         }
         assert {run["state"] for run in failed.values()} == {"Failed"}
-        missing = "nothing gives a value for {{ $NOWHERE }}"
-        assert f"parameter many: {missing}" in failed["parameter"]["reason"]
-        assert f"job variable env.SEEN: {missing}" in failed["variable"]["reason"]
-        assert f"pull step 1 (run_shell_script) failed: {missing}" in failed["step"]["reason"]
+        missing = "nothing gives a value for {{ $NOWHERE }} (prefect.yaml:"
+        said = {
+            "parameter": "parameter many: ",
+            "variable": "job variable env.SEEN: ",
+            "step": "pull step 1 (run_shell_script) failed: ",
+        }
+        lines = [number for number, line in enumerate(FILE.split("\n"), 1) if "$NOWHERE" in line]
+        for (name, what), line in zip(said.items(), lines, strict=True):
+            assert f"{what}{missing}{line})" in failed[name]["reason"]
