@@ -20,7 +20,7 @@ OWN = (
     "DeploymentQuarantined",
     "DeploymentReleased",
 )
-"""The facts about a deployment that this is told from; others are `RevisionApplied` and, of previews, `PreviewApplied`."""
+"""The facts about a deployment that this is told from; others are RevisionApplied and, of previews, PreviewApplied."""
 _GITS = ("created", "updated", "moved")
 _NO_FIELDS = ("reason", "changed")
 _SHORT = 8
