@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler import plugins, pools
 from reconciler.core import job_variables, version
 from reconciler.core.script import TRIGGER
+from reconciler.core.template import mentioned
 from reconciler.daemon import places
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
@@ -116,6 +117,8 @@ class Orders:
             "flow": flow,
             **({"preview": run.preview} if run.preview else {}),
         }
+        if schema := _of_the_run(spec, what.parameters):
+            order["schema"] = schema
         if what.stands and run.spec_commit and (names := places.named(spec)):
             order["stands"] = {**asdict(what.stands), "names": names}
         return order | {"secrets": self.sealed.said(order, preview=bool(run.preview), revision=what.revision)}
@@ -249,3 +252,13 @@ class Orders:
             pool.close()
         for _, repo in self._open.values():
             repo.close()
+
+
+def _of_the_run(spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json] | None:
+    """What is left of the schema to check: that of values which only the run knows."""
+    schema = spec.get("parameter_openapi_schema")
+    later = [name for name, value in parameters.items() if any(mentioned([value]))]
+    if not later or not schema or not spec.get("enforce_parameter_schema", True):
+        return None
+    properties = schema.get("properties") or {}
+    return {**schema, "properties": {name: properties[name] for name in later if name in properties}}

@@ -47,6 +47,8 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    schema: dict[str, Any] | None = None
+    """Of the parameters that hold placeholders, where the spec enforces one."""
     places: dict[str, str] = field(default_factory=dict)
     """Where placeholders stand in the spec files: `file:line` by name."""
     secrets: dict[str, Any] | None = None
