@@ -13,7 +13,7 @@ from reconciler.cli import _log
 from reconciler.cli._place import Place
 from reconciler.cli._source import commit_for
 from reconciler.core import job_variables, rows
-from reconciler.core.arguments import merge, parse_option
+from reconciler.core.arguments import merge, options_of
 from reconciler.daemon.orders import DEFAULT_POOL, Launch
 from reconciler.daemon.places import Stands
 from reconciler.daemon.requests import check_parameters
@@ -119,8 +119,7 @@ def _fresh(run: Run, salt: str) -> Run:
 
 
 def _laid_over(spec: Mapping[str, Json], before: Mapping[str, Json], options: tuple[str, ...]) -> dict[str, Json]:
-    schema = spec.get("parameter_openapi_schema")
-    values = merge(before, dict(parse_option(option, schema) for option in options))
+    values = merge(before, options_of(options, spec))
     check_parameters(spec, values)
     return values
 

@@ -13,7 +13,7 @@ from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import paint, plain, print_json, say, when, word
-from reconciler.core.arguments import parse_option
+from reconciler.core.arguments import options_of
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
 from reconciler.daemon import past
 from reconciler.daemon.config import seconds
@@ -113,8 +113,7 @@ def _given(place: Place, planner: Planner, name: str, asked: tuple[Any, ...]) ->
         return Given(check, limit=limit)
     desired = planner.known(bad)
     declared = desired.deployments.get(name)
-    schema = desired.specs[declared.digest].get("parameter_openapi_schema") if declared else None
-    own = dict(parse_option(option, schema) for option in options)
+    own = options_of(options, desired.specs[declared.digest] if declared else None)
     if not params_of:
         return Given(check, own, limit=limit)
     with reading(place) as log:
