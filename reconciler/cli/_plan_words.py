@@ -36,6 +36,16 @@ def known(review: Review) -> str:
     )
 
 
+def in_flight(review: Review) -> str:
+    """What becomes of the runs that are not over, in one line."""
+    if not review.live:
+        return ""
+    gone = sum(run.cancelled for run in review.live)
+    left = len(review.live) - gone
+    fates = [f"{gone} cancelled"] * bool(gone) + [f"{left} go{'es' * (left == 1)} on"] * bool(left)
+    return f"{many(len(review.live), 'run')} in flight: {', '.join(fates)}"
+
+
 def daily(times: Times) -> str:
     """How many more or fewer runs a day."""
     if not times.daily:
