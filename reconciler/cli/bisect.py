@@ -12,8 +12,8 @@ from reconciler.cli._interrupt import interruptible
 from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
-from reconciler.cli._print import paint, plain, print_json, say, when
-from reconciler.core.arguments import parse_option
+from reconciler.cli._print import paint, plain, print_json, say, when, word
+from reconciler.core.arguments import options_of
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
 from reconciler.core.versions import find
 from reconciler.daemon import past
@@ -80,6 +80,8 @@ def command(
         attempts = Attempts(planner, scratch, name, searched, given)
         found = _searched(searched, attempts, quiet=as_json)
     hold = _holdable(place, name, searched, found)
+    for aside in planner.asides:
+        say(f"{word('note')} {plain(aside)}", err=True)
     told = _result(planner.repo, name, searched, found, hold) | {"steps": [step.json() for step in attempts.steps]}
     print_json(told) if as_json else _text(planner.repo, name, told)
     sys.exit(int(told["first_bad"] is None))
@@ -121,8 +123,7 @@ def _given(place: Place, planner: Planner, name: str, asked: tuple[Any, ...]) ->
         return Given(check, limit=limit)
     desired = planner.known(bad)
     declared = desired.deployments.get(name)
-    schema = desired.specs[declared.digest].get("parameter_openapi_schema") if declared else None
-    own = dict(parse_option(option, schema) for option in options)
+    own = options_of(options, desired.specs[declared.digest] if declared else None)
     if not params_of:
         return Given(check, own, limit=limit)
     with reading(place) as log:

@@ -34,7 +34,7 @@ def first(verbs, spec):
 def test_without_a_log_all_is_a_create(verbs, first):
     plan = verbs.json("plan")
     keys = ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
-    assert list(plan) == [*keys, "known", "versions", "slots", "slots_more", "in_flight", "hints"]
+    assert list(plan) == [*keys, "env", "known", "versions", "slots", "slots_more", "in_flight", "hints"]
     assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
     (change,) = plan["changes"]
     assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]
@@ -180,6 +180,37 @@ def test_every_format_says_the_same_plan(request_, tmp_path):
     assert (tmp_path / "plan.md").read_text() == said["markdown"].stdout
     assert "--markdown-file: " in str(request_("plan", "--markdown-file", str(tmp_path)).exception)
     assert request_("plan", "--format", "xml").exit_code == 2
+
+
+def test_the_environment_is_named_in_every_format(request_):
+    request_.repo.commit({"specs/env/prod.yaml": "variables: {x: 1}\n"}, "Overlay")
+    head = request_.repo.head()[:12]
+
+    def said(*words):
+        return request_("plan", "HEAD", "--env", "prod", *words).stdout
+
+    assert said().startswith(f"revision {head[:8]} against nothing, environment prod: 2 to create")
+    assert json.loads(said("--json"))["env"] == "prod"
+    assert "::notice title=reconciler plan%2C prod::" in said("--format", "github")
+    comment = said("--format", "markdown")
+    assert comment.startswith("<!-- reconciler plan: specs. prod -->")
+    assert f"`reconciler plan {head} --env prod`" in comment
+
+
+def test_a_commit_before_the_overlay_is_shown_without_it_and_says_so(request_):
+    before = request_.repo.head()
+    request_.repo.commit({"specs/env/prod.yaml": "patches: [{patch: {tags: [prod]}}]\n"}, "Overlay")
+    said = f"environment 'prod' came later than {before[:8]}: read without an overlay"
+    old, new = (request_("show", "--at", at, "--env", "prod", "--json") for at in (before, "HEAD"))
+    assert [n["message"] for n in json.loads(old.stdout)["notes"]] == [said]
+    assert [[d["tags"] for d in json.loads(done.stdout)["deployments"]] for done in (old, new)] == [
+        [[]] * 2,
+        [["prod"]] * 2,
+    ]
+    one = request_("show", "hello/main", "--at", before, "--env", "prod")
+    assert one.stdout.endswith(f"note {said}\n")
+    assert "no specs/env/prd.yaml" in str(request_("show", "--at", before, "--env", "prd").exception)
+    assert "--env is for --at REV" in str(request_("show", "hello/main", "--env", "prod").exception)
 
 
 def test_a_comment_is_found_again_by_its_directory_and_environment(request_):
