@@ -184,12 +184,12 @@ class _Reading:
         name = choice.name or DEFAULT_POOL
         if name not in pools and name not in kinds:
             at = (*self._parsed.path, "work_pool", "job_variables")
-            return tuple(
-                (kind, self._file.place((*at, *fault.path)), fault.message)
-                for kind in (sorted(kinds) if choice.job_variables else ())
-                for fault in check_pool(kind, choice.job_variables)
-                if fault.path and not fault.note
-            )
+            given = choice.job_variables
+            found = [(k, f) for k in (sorted(kinds) if given else ()) for f in check_pool(k, given) if f.path]
+            for kind, fault in found:
+                if fault.note and kind == DEFAULT_POOL and not containers.meant(given, None):
+                    self._note(("work_pool", "job_variables", *fault.path), fault.message)
+            return tuple((k, self._file.place((*at, *f.path)), f.message) for k, f in found if not f.note)
         kind = pools[name]["type"] if name in pools else name
         for fault in check_pool(kind, choice.job_variables):
             if fault.path:

@@ -288,7 +288,9 @@ BESIDE = Path(__file__).parents[2].parent / "shared" / "corpus" / "prefect_yaml"
 CORPUS = Path(os.environ.get("RECONCILER_CORPUS") or BESIDE)
 AGREED = re.compile(
     r"is required|code comes from git; remove the step|a Windows machine|nothing gives a value for|unknown key"
-    r"|there is no regular file|there is no branch|declare it in a spec file|the flow's name is not known"
+    r"|there is no regular file|there is no branch|declare it in a spec file|the flow's name is not known|merge conflict"
+    r"|one key, its name|keep `schedules`|an unquoted template|must be a list|must be text|comes from a build step"
+    r"|belongs to a deployment|the environment is known in a run only|only one can version"
 )
 
 
