@@ -256,8 +256,10 @@ def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Poli
 def facts(plan: Plan, desired: Desired, observed: Observed) -> list[Fact]:
     """What applying the plan appends: nothing when the revision is applied already or was refused before."""
     if plan.refused:
-        if observed.refused and observed.refused["revision"] == plan.revision:
-            return []
+        known = observed.refused or {}
+        told = (known.get("revision"), known.get("reason"), {*known.get("prunes", ())})
+        if told == (plan.revision, plan.refused.reason, {*plan.refused.prunes}):
+            return []  # else, at the same revision: in another environment, or by other limits
         return [RevisionRefused(revision=plan.revision, reason=plan.refused.reason, prunes=plan.refused.prunes)]
     if observed.revision == plan.revision and plan.empty and not observed.refused and not _repaired(desired, observed):
         return []
