@@ -172,11 +172,11 @@ def _previews(observed: Observed, left: Sequence[str]) -> None:
         said = f"over since {until}: push to it to have it back" if preview.over else f"until {until}"
         say(f"preview of {plain(branch)}: {preview.revision[:8]}, {said}")
         for problem in preview.problems:
-            _problem(problem, f"of {plain(branch)} ")
+            _problem(problem, f"of {branch} ")
     if left:
         few = ", ".join(left[:FEW]) + (", …" if len(left) > FEW else "")
         say(f"{len(left)} more branches match and are not previewed, with commits no newer than those: {plain(few)}")
 
 
 def _problem(problem: dict[str, Json], of: str = "") -> None:
-    say(f"{word('problem')} {of}{plain(Problem(**problem))}")
+    say(f"{word('problem')} {plain(of + str(Problem(**problem)))}")

@@ -35,11 +35,6 @@ def paths(source: Source, spec_file: str) -> tuple[str, ...]:
     return (*source.directories, *own)
 
 
-def within(path: str, scope: Sequence[str]) -> bool:
-    """Whether a file is one of a scope's paths, or lies below one."""
-    return any(each in (".", path) or path.startswith(f"{each}/") for each in scope)
-
-
 def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
     repository = str(inputs.get("repository") or ".")
     directories = tuple(d.strip("/") or "." for d in inputs.get("directories") or ())
@@ -75,3 +70,8 @@ def working_directory(pull: Sequence[Mapping[str, Json]] | None) -> str | None:
         root = f"{root}/{directory}"
     parts = [p for p in root.split("/") if p not in {"", "."}]
     return None if ".." in parts else "/".join(parts)
+
+
+def within(path: str, scope: Sequence[str]) -> bool:
+    """Whether a file is one of a scope's paths, or lies below one."""
+    return any(each in (".", path) or path.startswith(f"{each}/") for each in scope)
