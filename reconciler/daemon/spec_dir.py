@@ -20,9 +20,10 @@ class SpecDir:
     def __init__(self, path: str) -> None:
         self.path = "" if path.strip("/") == "." else path.strip("/")
         self.inside = f"{self.path}/" if self.path else ""
-        self.overlays = f"{self.inside}{OVERLAYS}"
         self.secrets = f"{self.inside}{ENCRYPTED}"
-        """Folders of overlays and of encrypted files: nothing below them is read as a spec."""
+        """The folder of encrypted files."""
+        self._apart = (f"{self.inside}{OVERLAYS}", self.secrets)
+        """Nothing below these is read as a spec."""
 
     def is_spec(self, path: str) -> bool:
         """Whether a file of this path is read as specs."""
@@ -50,12 +51,12 @@ class SpecDir:
 
     def environments(self, repo: Repository, top: str) -> dict[str, tree.Entry]:
         """The overlays of a tree by the name of their environment."""
-        folder = tree.lookup(repo, top, self.overlays)
+        folder = tree.lookup(repo, top, self._apart[0])
         if folder is None or folder.mode != tree.DIRECTORY:
             return {}
         found: dict[str, tree.Entry] = {}
-        for entry in tree.walk(repo, top, self.overlays):
-            name, dot, ending = entry.path.removeprefix(f"{self.overlays}/").rpartition(".")
+        for entry in tree.walk(repo, top, self._apart[0]):
+            name, dot, ending = entry.path.removeprefix(f"{self._apart[0]}/").rpartition(".")
             if f"{dot}{ending}" in YAML and "/" not in name and name:
                 found.setdefault(name, entry)  # .yaml is listed before .yml
         return found
@@ -63,15 +64,15 @@ class SpecDir:
     def overlay(self, repo: Repository, top: str, name: str) -> tree.Entry:
         """The overlay of an environment. Raises SourceUnavailableError where there is none: no other state is meant."""
         for ending in YAML:
-            entry = tree.lookup(repo, top, f"{self.overlays}/{name}{ending}")
+            entry = tree.lookup(repo, top, f"{self._apart[0]}/{name}{ending}")
             if entry is not None:
                 return entry
         known = sorted(self.environments(repo, top))
-        path = f"{self.overlays}/{name}.yaml"
+        path = f"{self._apart[0]}/{name}.yaml"
         raise SourceUnavailableError(
             f"there is no environment {name!r} here: no {path}{nearest(name, known)}",
             hint=f"known: {', '.join(known)}" if known else f"commit {path}, or serve without --env",
         )
 
     def _is_apart(self, path: str) -> bool:
-        return any(path == folder or path.startswith(f"{folder}/") for folder in (self.overlays, self.secrets))
+        return any(path == folder or path.startswith(f"{folder}/") for folder in self._apart)
