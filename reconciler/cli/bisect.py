@@ -11,6 +11,7 @@ from reconciler.cli._bisecting import Attempts, Given, Line, described, line
 from reconciler.cli._interrupt import interruptible
 from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import paint, plain, print_json, say, when, word
 from reconciler.core.arguments import options_of
@@ -139,8 +140,7 @@ def _announce(searched: Line, good: str) -> None:
     if searched.moved:
         fork = searched.commits[0][:8]
         say(f"--good {plain(good)} is not on the line of --bad; where it left it, {fork}, is taken instead", err=True)
-    said = f"{between} commit{'s' * (between != 1)} between: about {remaining(between)} to try, beside both ends"
-    say(said, err=True)
+    say(f"{many(between, 'commit')} between: about {remaining(between)} to try, beside both ends", err=True)
 
 
 def _searched(searched: Line, attempts: Attempts, *, quiet: bool) -> Found:

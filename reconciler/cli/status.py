@@ -183,4 +183,4 @@ def _previews(observed: Observed, left: Sequence[str], unread: Mapping[str, str]
 
 
 def _problem(problem: dict[str, Json], of: str = "") -> None:
-    say(f"{word('problem')} {of}{plain(Problem(**problem))}")
+    say(f"{word('problem')} {plain(of + str(Problem(**problem)))}")

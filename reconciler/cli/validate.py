@@ -14,13 +14,14 @@ from reconciler.cli import _log
 from reconciler.cli._log import quickly
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
 from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
 from reconciler.daemon.observe import Observer
 from reconciler.daemon.reading import Environment
-from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, SpecDir
+from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, YAML, SpecDir
 from reconciler.daemon.view import Bring
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
@@ -29,7 +30,6 @@ from reconciler.model.errors import NotFoundError, SourceUnavailableError
 from reconciler.model.plan import Desired, Problem, Source
 from reconciler.model.state import Observed
 
-YAML = (".yaml", ".yml")
 NOWHERE = Path("/nonexistent")
 """Where fetched repositories are looked for: a work tree is checked by itself."""
 
@@ -211,9 +211,7 @@ def _tell(target: Target, found: list[Found], problems: tuple[Problem, ...], not
     if not sound and not problems and not overlaid:
         say(f"no deployments in {plain(target.part or target.specs)} of {plain(target.root)}")
         return
-    counts = (
-        f"{sound} deployment{'s' * (sound != 1)} without fault, {len(problems)} problem{'s' * (len(problems) != 1)}"
-    )
+    counts = f"{many(sound, 'deployment')} without fault, {many(len(problems), 'problem')}"
     as_each = ", ".join(each.env for each in found if each.env)
     counts += f"; environments: {plain(as_each)}" if as_each else ""
     say(paint(counts, "red" if problems else "green"))

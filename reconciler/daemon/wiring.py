@@ -168,7 +168,8 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         observer = lambda: shell.observe.Observer(  # noqa: E731 - a thing to hand over
             settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
         )
-        looker = Looker(tracked, observer, inbox.put, Kept(state.log, settings.specs, env), ledger.observed.revision)
+        kept = Kept(state.log, SpecDir(settings.specs).path, env)
+        looker = Looker(tracked, observer, inbox.put, kept, ledger.observed.revision)
         looker.branches.patterns = settings.preview
         also = looker.branches.asked_for if settings.preview else None
         watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
@@ -229,7 +230,7 @@ class Kept:
     def __init__(self, log: Path, specs: str, env: Environment) -> None:
         self._log = log
         self._env = env
-        self._specs = specs.strip("/")
+        self._specs = specs
 
     def still_says(self, head: str) -> bool:
         """Whether reading `head` would say what was kept: then nothing needs to be read."""
