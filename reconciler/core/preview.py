@@ -26,6 +26,8 @@ from reconciler.model.state import Observed
 
 MOST = 20
 """Branches that are previewed at once."""
+AHEAD = timedelta(days=1)
+"""How far the date of a commit may lie ahead."""
 LONGEST_SUFFIX = 60
 HASH = 6
 
@@ -65,7 +67,8 @@ def chosen(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """The branches to deploy with their commits, and those that are too many; the newest commits come first."""
     wanted = [b for b, head in heads.items() if _asked_for(b, observed, policy) and not _over(b, head, observed, now)]
-    wanted.sort(key=lambda branch: (-heads[branch].at.timestamp(), branch))
+    # A clock that is set ahead, by mistake or not, would hold its place against all others: it counts as the oldest.
+    wanted.sort(key=lambda b: (heads[b].at > now + AHEAD, -heads[b].at.timestamp(), b))
     return {b: heads[b].commit for b in wanted[: policy.most]}, tuple(wanted[policy.most :])
 
 

@@ -222,6 +222,12 @@ def test_the_newest_commits_are_chosen_and_the_tracked_branch_never():
     assert left == ("b02", "b01", "b00")
 
 
+def test_a_commit_of_the_future_takes_no_other_branchs_place():
+    heads = {f"b{n:02}": head(f"c{n}", n) for n in range(20)} | {"late": head("x", 3 * 86_400)}
+    live, left = preview.chosen(heads, Observed(branch="main"), NOW, ALL)
+    assert (len(live), left) == (20, ("late",))
+
+
 def test_tracking_a_previewed_branch_ends_its_preview(ledger):
     show(ledger, "feature/x", desired_of(a_spec(), revision="b1"))
     tell(ledger, BranchTracked(branch="feature/x"))
