@@ -119,4 +119,4 @@ def of_spec(spec: Mapping[str, Json], base: Mapping[str, Json]) -> dict[str, Jso
 
 def mentioned(what: Mapping[str, Any]) -> dict[str, bool]:
     """The secrets that an order refers to; whether without a fallback."""
-    return references.wanted([*(step.get("inputs") for step in what["pull"]), what["parameters"], what["env"]])
+    return references.of_run(what["pull"], what["parameters"], what["env"])
