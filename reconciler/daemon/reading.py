@@ -16,6 +16,8 @@ class Elsewhere:
     commit: str
 
 
+CACHE = "specs"
+"""The kind under which the observer's rows are cached in the store."""
 FORMAT = 4
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
@@ -37,9 +39,6 @@ class Environment:
 
 BASE = Environment()
 """No environment: the spec files as they are."""
-
-CACHE = "specs"
-"""The kind under which the observer's rows are cached in the store."""
 
 
 def stamp(specs: str, revision: str | None, env: Environment = BASE) -> dict[str, Json]:
