@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli import _log
 from reconciler.cli._log import quickly
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
@@ -80,9 +81,11 @@ class Target:
 
 
 def _settings(obj: dict[str, Any], path: str | None, flags: dict[str, Any]) -> Settings:
-    """The operator's settings; outside of any repository there are none but the flags."""
+    """The operator's settings and the branch that is tracked; outside of any repository there are only the flags."""
     try:
-        return settings_of(Place.of(obj), flags)
+        place = Place.of(obj)
+        settings = settings_of(place, flags)
+        return settings if settings.branch else replace(settings, branch=_log.branch(place))
     except SourceUnavailableError:
         if path is None:
             raise
@@ -154,6 +157,7 @@ def _read(target: Target, settings: Settings) -> list[Found]:
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
+        branch = settings.branch or (repo.main_branch() if repo else None)
         bring: Bring = _nothing
         if repo is not None:
             opened = lambda: Repository.open(target.root, trust_owner=True)  # noqa: E731 - a thing to hand over
@@ -163,7 +167,7 @@ def _read(target: Target, settings: Settings) -> list[Found]:
         known = words()
         found = []
         for name in _environments(target, settings.env, tree):
-            env = Environment.of(name, settings.variables)
+            env = Environment.of(name, settings.variables, branch)
             desired = Observer(target.specs, known, ours, resolve, bring, env=env).desired(tree, tree.head, None)
             found.append(Found(name, desired, told_offline(desired.problems, desired.notes)))
         return found

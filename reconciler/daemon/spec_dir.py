@@ -68,11 +68,15 @@ class SpecDir:
             if entry is not None:
                 return entry
         known = sorted(self.environments(repo, top))
-        path = f"{self._apart[0]}/{name}.yaml"
+        path = self.overlay_path(name)
         raise SourceUnavailableError(
             f"there is no environment {name!r} here: no {path}{nearest(name, known)}",
             hint=f"known: {', '.join(known)}" if known else f"commit {path}, or serve without --env",
         )
+
+    def overlay_path(self, name: str) -> str:
+        """Where the overlay of an environment is to be written."""
+        return f"{self._apart[0]}/{name}.yaml"
 
     def _is_apart(self, path: str) -> bool:
         return any(path == folder or path.startswith(f"{folder}/") for folder in self._apart)

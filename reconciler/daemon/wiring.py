@@ -1,13 +1,12 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
-import gc
 import os
 import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.daemon.acts import SERVED
 from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.crumbs import Crumbs
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
@@ -156,7 +156,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     with opened() as repo:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
-        with _uncollected():
+        with uncollected():
             ledger = Ledger(store)
         branch, env = _track(ledger, settings, repo, now)
         crumbs = Crumbs(state.crumbs)
@@ -224,17 +224,6 @@ def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool)
         lock.release()
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """What is made here stays: looking for garbage among it, now or later, only costs time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 class Kept:
     """What an earlier daemon kept of its reading, read by another thread than the loop's."""
 
@@ -268,7 +257,9 @@ def _track(
         raise NotFoundError(f"there is no remote {settings.remote!r}", hint=f"known: {known}")
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
-    env = Environment.of(observed.env if settings.env is None else settings.env, settings.variables)
+    env = Environment.of(
+        observed.env if settings.env is None else settings.env, settings.variables, branch, settings.remote
+    )
     head = repo.branch(branch, settings.remote)
     if env.name is not None and env.name != observed.env and head is not None:
         SpecDir(settings.specs).overlay(repo, repo.commit(head).tree, env.name)
