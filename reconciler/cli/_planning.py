@@ -62,6 +62,8 @@ class Planner:
         self._place = place
         self._settings = settings
         self._policy = Policy(settings.prune_limit, settings.on_rewind)
+        self._against: str | None = None
+        """The branch that a review is against."""
         self.repo = self._opened()
         self.asides: dict[str, None] = {}
         """What a person should know of commits that were read."""
@@ -117,6 +119,7 @@ class Planner:
         """
         base, dots, head = span.partition("...") if "..." in span else span.partition("..")
         first, second = (self._resolve(word or "HEAD") for word in (base, head))
+        self._against = self.repo.branch_named(base)
         if dots == "..":
             return first, second
         found = history.merge_base(self.repo, first, second)
@@ -131,6 +134,11 @@ class Planner:
         try:
             return self.repo.resolve(revision)
         except NotFoundError as error:
+            remote, _, name = revision.partition("/")
+            if name and remote in self.repo.remotes():
+                bring = f"git fetch {remote} +refs/heads/{name}:refs/remotes/{revision}"
+                whole = "git fetch --unshallow && " if self.repo.shallow() else ""
+                raise NotFoundError(error.message, hint=f"if {remote} has it: {whole}{bring}") from None
             if self.repo.shallow():
                 raise NotFoundError(error.message, hint=f"this clone is shallow; {FETCH}") from None
             raise
@@ -223,7 +231,9 @@ class Planner:
         kept = before.env if before.branch else told.get("env")
         env = kept if settings.env is None else settings.env or None
         variables = settings.variables or (told.get("variables", {}) if env == told.get("env") else {})
-        return specs, Environment.of(env, variables)
+        branch = settings.branch or before.branch or self._against or self.repo.main_branch()
+        remote = before.remote if before.branch else settings.remote
+        return specs, Environment.of(env, variables, branch, remote)
 
     def _observer(self, before: Observed, told: Mapping[str, Json], instead: Environment | None = None) -> Observer:
         specs, env = self._read_as(before, told)

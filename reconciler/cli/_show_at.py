@@ -3,6 +3,7 @@
 from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Planner, told_offline
 from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table, word
 from reconciler.cli._show_deployment import spec_text
@@ -80,7 +81,7 @@ def _all(desired: Desired, *, as_json: bool) -> None:
             }
         )
         return
-    say(f"revision {desired.revision[:8]}: {len(rows)} deployment{'' if len(rows) == 1 else 's'}")
+    say(f"revision {desired.revision[:8]}: {many(len(rows), 'deployment')}")
     if rows:
         titles = ("DEPLOYMENT", "VERSION", "SPEC", "PAUSED", "POOL", "SCHEDULES")
         table(titles, [_line(row) for row in rows])

@@ -238,3 +238,28 @@ def test_a_shallow_clone_says_what_is_not_known_and_what_to_fetch(request_, tmp_
     )
     clone.repo.git("fetch", "-q", "--unshallow", f"file://{request_.path}", "main", "change:change")
     assert clone.json("plan", "HEAD...change")["hints"] == []
+
+
+OF_MAIN = "deployments:\n  - {name: a, entrypoint: 'f.py:f', pull: [{git_clone: {repository: ., branch: main}}]}\n"
+
+
+def test_a_clone_of_the_branch_that_a_pull_request_goes_into_is_of_what_it_brings(verbs, tmp_path):
+    verbs.repo.commit({"f.py": "def f():\n    pass\n", "specs/a.yaml": OF_MAIN}, "first")
+    verbs.repo.git("checkout", "-q", "-b", "side")
+    second = verbs.repo.commit({"f.py": "def f(n: int = 1):\n    pass\n"}, "second")
+    plans = {verbs("plan", "main..side", "--json").stdout, verbs("plan", "main...HEAD", "--json").stdout}
+    verbs.repo.git("checkout", "-q", "main")
+    verbs.repo.git("clone", "-q", "--branch", "side", str(verbs.path), str(tmp_path / "plain"))
+    plain = lambda *words: CliRunner().invoke(cli, ["-C", str(tmp_path / "plain"), *words])  # noqa: E731 - a word
+    plans |= {plain("plan", f"{span}..HEAD", "--json").stdout for span in ("origin/main", "HEAD~1", "HEAD^")}
+    (plan,) = plans
+    (change,) = json.loads(plan)["changes"]
+    assert (change["source_commit"], change["reason"]) == (second, "parameter_openapi_schema changed in specs/a.yaml")
+    (tmp_path / "plain/specs/a.yaml").write_text(OF_MAIN.replace("name: a,", "name: a, parameters: {n: 2},"))
+    assert plain("validate").exit_code == 0
+
+
+def test_a_branch_of_a_remote_that_is_not_here_is_answered_with_the_fetch(verbs, first):
+    verbs.repo.git("remote", "add", "origin", str(verbs.path))
+    done = verbs("plan", "origin/main..HEAD")
+    assert done.exception.hint == "if origin has it: git fetch origin +refs/heads/main:refs/remotes/origin/main"
