@@ -62,13 +62,20 @@ def edit(rng: random.Random, there: dict[str, str]) -> dict[str, str | None]:
     return edits
 
 
+OVERLAYS = ("patches: [{patch: {tags: [prod]}}]\n", "patches: [{target: {name: p*}, patch: {paused: true}}]\n",
+            "variables: {x: 1}\n", "patches: [{target: {name: '*'}, delete: true}]\n")  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_planned_and_applied_leaves_nothing(seed: int, tmp_path):
     rng, repo, there = random.Random(seed), Repo(tmp_path / "repo"), {}
     heads = [repo.commit({code: FLOW.format(code[-4], 3, "x") for code in CODE}, "first")]
-    heads += [repo.commit(edit(rng, there), f"edit {n}") for n in range(5)]
+    env = "prod" if seed % 3 == 0 else None  # whose overlay comes later than the first commit
+    overlays = [{"specs/env/prod.yaml": rng.choice(OVERLAYS)} if env else {} for _ in range(5)]
+    heads += [repo.commit(edit(rng, there) | overlay, f"edit {n}") for n, overlay in enumerate(overlays)]
+    heads = heads[1:] if env else heads
     place = Place.of({"repo": str(repo.path), "state_dir": None})
-    planner = Planner(place, settings_of(place, {}))
+    planner = Planner(place, settings_of(place, {"env": env}))
     with planner.repo:
         for _ in range(6):
             base, head = rng.choice(heads), rng.choice(heads)

@@ -55,6 +55,15 @@ oddities = st.sets(
 )
 
 
+OVERLAYS = [
+    "variables: {n: 1}\n", "patches: [{patch: {tags: [x], parameters: {n: x}}}]\n", "patches: [{patch: {tagz: [x]}}]\n",
+    "patches: [{target: {name: a}, patch: {entrypoint: 'no.py:main'}}]\n", "patches: [{target: {name: nobody}}]\n",
+    "deployments: [{name: a, entrypoint: 'flows/f.py:main'}]\n", "patches: [{target: {name: '*'}, delete: true}]\n",
+    "work_pools: {big: {type: gpu}}\n", "patches: [\n", "",
+]  # fmt: skip
+overlays = st.none() | st.sampled_from(OVERLAYS)
+
+
 def text(content) -> str:
     deployments, pools = content
     lines = [pools, "deployments:\n"]
@@ -84,9 +93,9 @@ def lay_out(repo: Repo, inner: Path, odd: set[str]) -> None:
         repo.git("submodule", "--quiet", "deinit", "--force", "gone")
 
 
-def planned(repo: Repo) -> tuple:
+def planned(repo: Repo, read_as: Settings) -> tuple:
     place = Place.of({"repo": str(repo.path), "state_dir": None})
-    desired = Planner(place, Settings()).at("HEAD")
+    desired = Planner(place, read_as).at("HEAD")
     return told_offline(desired.problems, desired.notes)
 
 
@@ -103,19 +112,21 @@ WITH_MODULE = {"specs/a.yaml": ([("a", "flows/f.py:main", PULLS[2], None)], "")}
 
 
 @settings(deadline=None, max_examples=15)
-@given(repositories, oddities)
-@example(WITH_MODULE, {"module", "refused"})
-@example(WITH_MODULE, {"module", "unfetched"})
-@example({"specs/a.yaml": ([("a", "module/m.py:main", None, None)], "")}, {"module"})
-def test_validate_and_plan_agree(seed, content, odd):
+@given(repositories, oddities, overlays)
+@example(WITH_MODULE, {"module", "refused"}, None)
+@example(WITH_MODULE, {"module", "unfetched"}, None)
+@example({"specs/a.yaml": ([("a", "module/m.py:main", None, None)], "")}, {"module"}, OVERLAYS[3])
+def test_validate_and_plan_agree(seed, content, odd, overlay):
     root = Path(tempfile.mkdtemp(prefix="agree-"))
     try:
         repo = Repo(Path(shutil.copytree(seed / "repo", root / "repo")), init=False)
         repo.write({name: text(each) for name, each in content.items()})
         lay_out(repo, seed / "inner", odd)
-        (found,) = _read(Target(repo.path.resolve(), "specs"), Settings())
+        repo.write({"specs/env/prod.yaml": overlay} if overlay is not None else {})
+        read_as = Settings(env="prod" if overlay is not None else None)
+        (found,) = _read(Target(repo.path.resolve(), "specs"), read_as)
         said = found.told
         repo.commit()
-        assert said == planned(repo)
+        assert said == planned(repo, read_as)
     finally:
         shutil.rmtree(root)
