@@ -310,9 +310,10 @@ def test_a_failure_of_git_leaves_what_was_read(repo: Repo):
 def test_what_another_format_kept_is_as_good_as_nothing(repo: Repo, text: bytes):
     repo.commit({A: spec("x")})
     observer = fresh()
-    observer.restore({"": text, A: b"not looked at"})
+    observer.restore({"": text, A: b"not looked at", B: b"gone since"})
     assert observer.revision is None
     assert list(step(observer, repo).deployments) == ["one/x"]
+    assert observer.unsaved()[B] == b""  # else its deployments would be back at the next start
 
 
 @pytest.mark.parametrize(("seed", "env"), [*((seed, BASE) for seed in range(6)), *((seed, ENV) for seed in range(4))])
