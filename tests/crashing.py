@@ -109,8 +109,8 @@ def poisoned(plan: dict) -> None:
     """Make the parsers of specs and of code deadly for a text, as a crash in C code would be."""
     reading = importlib.import_module("reconciler.core._reading")
     rows = importlib.import_module("reconciler.daemon.spec_row")
-    supervise = importlib.import_module("reconciler.daemon.supervise")
-    for module, name in ((reading, "_decode"), (rows, "parse"), (supervise, "complete")):
+    heard = importlib.import_module("reconciler.daemon.heard")
+    for module, name in ((reading, "_decode"), (rows, "parse"), (heard, "complete")):
         arm_text(module, name, plan)
 
 

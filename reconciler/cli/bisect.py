@@ -15,6 +15,7 @@ from reconciler.cli._planning import Planner
 from reconciler.cli._print import paint, plain, print_json, say, when
 from reconciler.core.arguments import parse_option
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
+from reconciler.core.versions import find
 from reconciler.daemon import past
 from reconciler.daemon.config import seconds
 from reconciler.daemon.scratch import Scratch
@@ -22,6 +23,7 @@ from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.ids import moment
 from reconciler.model.plan import Json
+from reconciler.model.state import FETCH
 
 COLOURS = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
 FILES = 20
@@ -88,11 +90,9 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
         return repo.resolve(text)
     except NotFoundError as error:
         with suppress(NotFoundError), reading(place) as log:
-            labelled = [each.commit for each in past.read(log, name) if each.name == text and each.commit]
-            if labelled:
-                return labelled[-1]
-        shallow = "this clone is shallow: git fetch --unshallow" if repo.shallow() else error.hint
-        raise NotFoundError(f"{option}: {error.message}", hint=shallow) from None
+            if (commit := find(name, list(past.read(log, name)), text).commit) is not None:
+                return commit
+        raise NotFoundError(f"{option}: {error.message}", hint=FETCH if repo.shallow() else error.hint) from None
 
 
 def _limit(text: str | None) -> float | None:

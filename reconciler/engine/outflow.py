@@ -108,9 +108,13 @@ def _filter(run_dir: Path, reading: int, hearing: int) -> None:
     told = b""
     while more := os.read(2, _PIECE):
         told += more
-    redactor = Redactor(json.loads(told or b"[]"))
+    pass_on(0, Redactor(json.loads(told or b"[]")))
+
+
+def pass_on(reading: int, redactor: Redactor) -> None:
+    """Say on standard output what comes from a descriptor, without secrets, until its end."""
     rest = b""
-    while more := os.read(0, _PIECE):
+    while more := os.read(reading, _PIECE):
         said, rest = redactor.split(rest + more)
         _write(said)
     _write(redactor.last(rest))
