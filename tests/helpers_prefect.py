@@ -31,9 +31,9 @@ def judged(root: Path) -> Desired:
     return found.desired
 
 
-def _entrypoints(text: bytes) -> dict[str, dict[str, set[str]]]:
-    """By file: the functions that deployments name, and the parameters they are given."""
-    found: dict[str, dict[str, set[str]]] = defaultdict(dict)
+def _entrypoints(text: bytes) -> dict[str, dict[tuple[str, str], set[str]]]:
+    """By file: the functions that deployments name, with the flow's name, and the parameters they are given."""
+    found: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(dict)
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -48,13 +48,17 @@ def _entrypoints(text: bytes) -> dict[str, dict[str, set[str]]]:
             file, _, function = entry.rpartition(".")
         if not file.endswith(".py"):
             file = file.replace(".", "/") + ".py"
-        given = each.get("parameters")
-        names = found[file.lstrip("/")].setdefault(function, set())
+        given, called = each.get("parameters"), each.get("flow_name")
+        named = (
+            called if isinstance(called, str) and called.lower().replace("_", "-") != function.replace("_", "-") else ""
+        )
+        names = found[file.lstrip("/")].setdefault((function, named), set())
         names |= set(given) if isinstance(given, dict) else set()
     return found
 
 
-def _flow(function: tuple[str, set[str]]) -> str:
-    name, given = function
+def _flow(function: tuple[tuple[str, str], set[str]]) -> str:
+    (name, called), given = function
     arguments = ", ".join([*(f"{a}=None" for a in sorted(map(str, given)) if a.isidentifier()), "**others"])
-    return f"\n\n@flow\ndef {name}({arguments}): ...\n" if name.isidentifier() else ""
+    told = f"(name={called!r})" if called else ""
+    return f"\n\n@flow{told}\ndef {name}({arguments}): ...\n" if name.isidentifier() else ""

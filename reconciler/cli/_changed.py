@@ -1,5 +1,6 @@
 """Where a change stands in the files: the first line that differs, for annotations. Called by _review."""
 
+import re
 from collections.abc import Iterator
 
 from reconciler.cli._planning import Made
@@ -65,7 +66,7 @@ def places(made: Made, repo: Repository) -> dict[str, tuple[str, int]]:
         first = _first_difference(before, after)
         if first is not None:
             found[change.deployment] = (declared.file, declared.line + first)
-        elif place := _in_code(made, change, sides):
+        elif place := _in_overlay(change, sides) or _in_code(made, change, sides):
             found[change.deployment] = place
     return found
 
@@ -93,6 +94,19 @@ def _first_difference(before: list[bytes], after: list[bytes]) -> int | None:
     return min(same, len(after) - 1)
 
 
+def _in_overlay(change: Change, sides: _Sides) -> tuple[str, int] | None:
+    """A line that differs in the overlay: the first that names a field that changed, else the first."""
+    path = change.declared.overlay if change.declared else ""
+    before, after = sides.lines(0, path), sides.lines(1, path)
+    first = _first_difference(before, after)
+    if first is None:
+        return None
+    last = _first_difference(before[::-1], after[::-1]) or 0
+    named = re.compile(rb"\b(?:%s)\b" % b"|".join(re.escape(_last(d.field)) for d in change.diff))
+    differing = range(first, max(first + 1, len(after) - last))
+    return (path, next((place for place in differing if named.search(after[place])), first) + 1)
+
+
 def _in_code(made: Made, change: Change, sides: _Sides) -> tuple[str, int] | None:
     """The first line that differs in the flow's file, where the change was read from it."""
     declared = change.declared
@@ -103,3 +117,8 @@ def _in_code(made: Made, change: Change, sides: _Sides) -> tuple[str, int] | Non
     path = "/".join(part for part in (str(spec.get("path") or "").strip("./"), file) if part)
     first = _first_difference(sides.lines(0, path), sides.lines(1, path))
     return (path, first + 1) if first is not None else None
+
+
+def _last(field: str) -> bytes:
+    """The key that a changed field has in a file."""
+    return field.rpartition(".")[2].partition("[")[0].encode(errors="replace")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from reconciler.cli._named import nearest
 from reconciler.cli._place import Place
 from reconciler.core import rows
-from reconciler.model.errors import NotFoundError
+from reconciler.model.errors import NotFoundError, ReconcilerError
 from reconciler.model.plan import Json
 from reconciler.model.state import Deployment, Observed
 from reconciler.stores import Log
@@ -41,6 +41,15 @@ def observed(log: Log) -> Observed:
     """Observed state from the projections: live rows only, however long the log is."""
     seq, _ = log.head()
     return rows.restore(log.meta(REPOSITORY), log.deployments(), log.live_runs(), seq)
+
+
+def branch(place: Place) -> str | None:
+    """The tracked branch; None where no log can be read."""
+    try:
+        with reading(place) as log:
+            return rows.restore(log.meta(REPOSITORY), (), (), 0).branch
+    except ReconcilerError:
+        return None
 
 
 def deployment(log: Log, name: str) -> Deployment:

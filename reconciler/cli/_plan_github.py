@@ -5,7 +5,7 @@ Text of the repository is escaped so that it can neither end its command nor beg
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.cli._plan_words import counts, known, many
+from reconciler.cli._plan_words import counts, in_flight, known, many
 from reconciler.cli._print import plain
 from reconciler.core import readable
 from reconciler.model.plan import Action, Change, Problem
@@ -23,7 +23,10 @@ Place = tuple[str, int, int]
 def lines(review: Review) -> Iterator[str]:
     """One workflow command a line; the first says the whole in one sentence."""
     plan = review.plan
-    yield _command("notice", ("", 0, 0), "reconciler plan", "; ".join(filter(None, (counts(plan), known(review)))))
+    title = f"reconciler plan, {review.env}" if review.env else "reconciler plan"
+    yield _command(
+        "notice", ("", 0, 0), title, "; ".join(filter(None, (counts(plan), known(review), in_flight(review))))
+    )
     if plan.refused:
         told = f"{plan.refused.reason}; nothing is applied until a person runs: {plan.refused.confirm}"
         yield _command("error", ("", 0, 0), "reconciler: refused", told)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.cli._plan_words import CAVEAT, counts, daily, in_full, known, many
+from reconciler.cli._plan_words import CAVEAT, counts, daily, in_flight, in_full, known, many
 from reconciler.cli._print import plain
 from reconciler.core import readable
 from reconciler.model.plan import Change, PoolChange, Problem
@@ -88,9 +88,8 @@ def _head(review: Review) -> Iterator[str]:
     yield from _capped([_moving(move) for move in review.moves], "move")
     if review.plan.moved.held:
         yield f"- held back, as their spec or code is broken: {_names(plan.moved.held)}"
-    if review.live:
-        gone = sum(run.cancelled for run in review.live)
-        yield f"- {many(len(review.live), 'run')} in flight: {gone} cancelled, {len(review.live) - gone} go on"
+    if live := in_flight(review):
+        yield f"- {live}"
 
 
 def _capped(items: list[str], what: str) -> Iterator[str]:

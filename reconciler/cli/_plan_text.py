@@ -18,7 +18,8 @@ def show(review: Review) -> None:
     plan = review.plan
     base = plan.base[:8] if plan.base else "nothing"
     against = f"{base} (applied)" if review.logged else base
-    say(paint(f"revision {plan.revision[:8]} against {against}: {counts(plan)}", bold=True))
+    env = f", environment {plain(review.env)}" if review.env else ""
+    say(paint(f"revision {plan.revision[:8]} against {against}{env}: {counts(plan)}", bold=True))
     if plan.refused:
         say(f"{word('refused')}: {plain(plan.refused.reason)}")
         _listed("would be pruned", plan.refused.prunes)

@@ -1,5 +1,7 @@
 """What every rendering of a plan says alike: its counts and its sentences. Called by the renderings."""
 
+import shlex
+
 from reconciler.model.plan import Action, Plan
 from reconciler.model.review import Review, Times
 
@@ -34,6 +36,16 @@ def known(review: Review) -> str:
     )
 
 
+def in_flight(review: Review) -> str:
+    """What becomes of the runs that are not over, in one line."""
+    if not review.live:
+        return ""
+    gone = sum(run.cancelled for run in review.live)
+    left = len(review.live) - gone
+    fates = [f"{gone} cancelled"] * bool(gone) + [f"{left} go{'es' * (left == 1)} on"] * bool(left)
+    return f"{many(len(review.live), 'run')} in flight: {', '.join(fates)}"
+
+
 def daily(times: Times) -> str:
     """How many more or fewer runs a day."""
     if not times.daily:
@@ -44,8 +56,5 @@ def daily(times: Times) -> str:
 def in_full(review: Review) -> str:
     """The command that shows everything."""
     plan = review.plan
-    return (
-        f"reconciler plan {plan.base[:12]}..{plan.revision[:12]}"
-        if plan.base
-        else f"reconciler plan {plan.revision[:12]}"
-    )
+    span = f"{plan.base[:12]}..{plan.revision[:12]}" if plan.base else plan.revision[:12]
+    return f"reconciler plan {span}{f' --env {shlex.quote(review.env)}' if review.env else ''}"

@@ -51,6 +51,8 @@ class Made:
     """What was wrong before, and what there was to know."""
     serving: Observed | None = None
     """What the log says, where there is one."""
+    env: str | None = None
+    """The environment whose overlay was read."""
 
 
 class Planner:
@@ -60,7 +62,11 @@ class Planner:
         self._place = place
         self._settings = settings
         self._policy = Policy(settings.prune_limit, settings.on_rewind)
+        self._against: str | None = None
+        """The branch that a review is against."""
         self.repo = self._opened()
+        self.asides: dict[str, None] = {}
+        """What a person should know of commits that were read."""
 
     def _opened(self) -> Repository:
         return Repository.open(self._place.repo, trust_owner=self._settings.allow_owner)
@@ -77,7 +83,8 @@ class Planner:
             desired = self._desired(log, before, head)
             made = _honest(core.plan(desired, before, self._policy))
             known = tuple(Problem(**each) for each in before.problems)
-            return Made(made, before, desired, log is not None, known, before if log else None)
+            _, env = self._read_as(before, self._logged[1])
+            return Made(made, before, desired, log is not None, known, before if log else None, env.name)
 
     def between(self, base: str, head: str, now: datetime) -> Made:
         """One commit against another, or against nothing where its environment is new; no log is needed.
@@ -94,14 +101,16 @@ class Planner:
         before = Observed()
         if env.name and env.name not in there:
             only = observer.desired(self.repo, head, None)
-            return Made(_honest(core.plan(only, before, self._policy)), before, only, logged=False, serving=serving)
+            made = _honest(core.plan(only, before, self._policy))
+            return Made(made, before, only, logged=False, serving=serving, env=env.name)
         first = observer.desired(self.repo, base, None)
         facts = core.facts(core.plan(first, before, self._policy), first, before)
         for seq, fact in enumerate(facts, 1):
             project.fold(before, Event(seq, fact.type, fact.subject, now, base, fact.data()), Touched())
         second = observer.desired(self.repo, head, None)
         made = _honest(core.plan(second, before, self._policy))
-        return Made(made, before, second, logged=False, known=(*first.problems, *first.notes), serving=serving)
+        known = (*first.problems, *first.notes)
+        return Made(made, before, second, logged=False, known=known, serving=serving, env=env.name)
 
     def ends(self, span: str) -> tuple[str, str]:
         """The two commits of BASE..HEAD, or of BASE...HEAD: there from where HEAD's branch began.
@@ -110,6 +119,7 @@ class Planner:
         """
         base, dots, head = span.partition("...") if "..." in span else span.partition("..")
         first, second = (self._resolve(word or "HEAD") for word in (base, head))
+        self._against = self.repo.branch_named(base)
         if dots == "..":
             return first, second
         found = history.merge_base(self.repo, first, second)
@@ -124,13 +134,21 @@ class Planner:
         try:
             return self.repo.resolve(revision)
         except NotFoundError as error:
+            remote, _, name = revision.partition("/")
+            if name and remote in self.repo.remotes():
+                bring = f"git fetch {remote} +refs/heads/{name}:refs/remotes/{revision}"
+                whole = "git fetch --unshallow && " if self.repo.shallow() else ""
+                raise NotFoundError(error.message, hint=f"if {remote} has it: {whole}{bring}") from None
             if self.repo.shallow():
                 raise NotFoundError(error.message, hint=f"this clone is shallow; {FETCH}") from None
             raise
 
     def at(self, revision: str) -> Desired:
-        """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
-        return self._observer(Observed(), self._logged[1]).desired(self.repo, self.repo.resolve(revision), None)
+        """The desired state at any revision, with every spec in it; no log is needed.
+
+        As no environment, with a note, where the overlay came later. Raises SourceUnavailableError.
+        """
+        return self._then(revision, Observed(), self._logged[1])
 
     def lying(self) -> Desired:
         """What the files of the work tree say as they lie. Raises SourceUnavailableError where there is none."""
@@ -141,7 +159,29 @@ class Planner:
 
     def known(self, revision: str) -> Desired:
         """As `at`, with what the daemon knows: other repositories as it last resolved them. Raises as `at`."""
-        return self._knowing().desired(self.repo, self.repo.resolve(revision), None)
+        before, told = self._logged
+        return self._then(revision, before or Observed(), told)
+
+    def _then(self, revision: str, before: Observed, told: Mapping[str, Json]) -> Desired:
+        commit = self.repo.resolve(revision)
+        specs, env = self._read_as(before, told)
+        if not self._came_later(SpecDir(specs), env.name, commit):
+            return self._observer(before, told).desired(self.repo, commit, None)
+        plain = self._observer(before, told, replace(env, name=None)).desired(self.repo, commit, None)
+        said = f"environment {env.name!r} came later than {commit[:8]}: read without an overlay"
+        self.asides[said] = None
+        return replace(
+            plain, notes=(Problem(SpecDir(specs).overlay_path(env.name or ""), 1, 1, "", said), *plain.notes)
+        )
+
+    def _came_later(self, specs: SpecDir, env: str | None, commit: str) -> bool:
+        """Whether the tracked branch has the overlay of an environment now, but a commit had not."""
+        if env is None or env in specs.environments(self.repo, self.repo.commit(commit).tree):
+            return False
+        try:
+            return env in specs.environments(self.repo, self.repo.commit(self.head()).tree)
+        except SourceUnavailableError:
+            return False
 
     def head(self) -> str:
         """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
@@ -191,14 +231,16 @@ class Planner:
         kept = before.env if before.branch else told.get("env")
         env = kept if settings.env is None else settings.env or None
         variables = settings.variables or (told.get("variables", {}) if env == told.get("env") else {})
-        return specs, Environment.of(env, variables)
+        branch = settings.branch or before.branch or self._against or self.repo.main_branch()
+        remote = before.remote if before.branch else settings.remote
+        return specs, Environment.of(env, variables, branch, remote)
 
-    def _observer(self, before: Observed, told: Mapping[str, Json]) -> Observer:
+    def _observer(self, before: Observed, told: Mapping[str, Json], instead: Environment | None = None) -> Observer:
         specs, env = self._read_as(before, told)
         mirrors = Mirrors(self._opened, self._place.state.mirrors, self._settings.allow_hosts, self._settings.interval)
         return Observer(
             specs, words(), mirrors.ours, Resolved(mirrors, before), partial(mirrors.submodules, fetch=False),
-            env=env,
+            env=instead or env,
         )  # fmt: skip
 
 

@@ -30,12 +30,13 @@ WALKS = 100
 """Moves whose commits are looked for; further ones name only the commit they move to."""
 
 
-def review(made: Made, repo: Repository, now: datetime, scope: str) -> Review:
-    """Everything that the plan is shown with."""
+def review(made: Made, repo: Repository, now: datetime, specs: str) -> Review:
+    """Everything that the plan is shown with; `specs` is the directory that was planned."""
     before, slots_change = made.before, _slots_change(made)
     return Review(
         plan=made.plan,
-        scope=scope,
+        scope=f"{specs}, {made.env}" if made.env else specs,
+        env=made.env,
         logged=made.logged and made.plan.base is not None,
         versions={c.deployment: before.deployments[c.deployment].declared.version(before.whole_commit)
                   for c in made.plan.changes if c.deployment in before.deployments},
@@ -101,7 +102,7 @@ def _hints(made: Made) -> Iterator[str]:
         yield f"some versions read {UNKNOWN}, as this clone's history is cut: {FETCH}"
     serving = made.serving.deployments if made.serving else {}
     touched = {c.deployment for c in made.plan.changes} | set(made.plan.moved.deployments)
-    for name in sorted(touched & serving.keys()):
+    for name in sorted(serving if made.logged else touched & serving.keys()):
         if held := serving[name].quarantine:
             yield f"{name} is held at version {held.version}: what git says waits until `reconciler release {name}`"
 

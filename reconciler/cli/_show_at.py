@@ -3,21 +3,22 @@
 from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Planner, told_offline
-from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table
+from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table, word
 from reconciler.cli._show_deployment import spec_text
 from reconciler.core.plan import commit_of, lane_of, version_of
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.schedules import DECIDES
 
 
-def show(place: Place, revision: str, name: str | None, *, as_json: bool) -> None:
+def show(place: Place, revision: str, name: str | None, env: str | None, *, as_json: bool) -> None:
     """Print what the spec files say at a revision: everything, or one deployment. Raises NotFoundError."""
-    planner = Planner(place, settings_of(place, {}))
+    planner = Planner(place, settings_of(place, {"env": env}))
     with planner.repo, progress("reading specs"):
         desired = planner.at(revision)
     if name is not None:
-        _one(desired, declared_in(desired, name), as_json=as_json)
+        _one(desired, declared_in(desired, name), tuple(planner.asides), as_json=as_json)
     else:
         _all(desired, as_json=as_json)
 
@@ -40,10 +41,11 @@ def _row(desired: Desired, declared: Declared) -> dict[str, Json]:
     }
 
 
-def _one(desired: Desired, declared: Declared, *, as_json: bool) -> None:
+def _one(desired: Desired, declared: Declared, asides: tuple[str, ...], *, as_json: bool) -> None:
     spec = desired.specs[declared.digest]
     row = _row(desired, declared) | {"revision": desired.revision, "source": declared.source.json(), "spec": spec}
     row["problems"] = [p.json() for p in desired.problems if p.file == declared.file]
+    row["notes"] = [n.json() for n in desired.notes if n.file == declared.file or n.message in asides]
     if as_json:
         print_json(row)
         return
@@ -61,6 +63,8 @@ def _one(desired: Desired, declared: Declared, *, as_json: bool) -> None:
         ]
     )
     spec_text(dict(spec))
+    for aside in asides:
+        say(f"{word('note')} {plain(aside)}")
 
 
 def _all(desired: Desired, *, as_json: bool) -> None:
@@ -77,7 +81,7 @@ def _all(desired: Desired, *, as_json: bool) -> None:
             }
         )
         return
-    say(f"revision {desired.revision[:8]}: {len(rows)} deployment{'' if len(rows) == 1 else 's'}")
+    say(f"revision {desired.revision[:8]}: {many(len(rows), 'deployment')}")
     if rows:
         titles = ("DEPLOYMENT", "VERSION", "SPEC", "PAUSED", "POOL", "SCHEDULES")
         table(titles, [_line(row) for row in rows])

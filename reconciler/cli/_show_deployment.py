@@ -55,7 +55,7 @@ def everything(place: Place, log: Log, known: Deployment) -> dict[str, Json]:
         "version_note": note,
         "spec": spec,
         "secrets": _secrets(place, known.name, spec),
-        "problems": [p for p in _problems(observed, known) if p["file"] == known.declared.file],
+        "problems": [p for p in observed.problems_of(known) if p["file"] == known.declared.file],
     }
 
 
@@ -78,11 +78,6 @@ def _quarantine(observed: Observed, known: Deployment) -> dict[str, Json] | None
             "spec": f"{wanted.file}:{wanted.line}",
         },
     }
-
-
-def _problems(observed: Observed, known: Deployment) -> list[dict[str, Json]]:
-    preview = observed.previews.get(known.preview)
-    return preview.problems if preview else observed.problems
 
 
 def _previewed(observed: Observed, known: Deployment) -> dict[str, Json] | None:

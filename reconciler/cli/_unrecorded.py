@@ -13,9 +13,10 @@ from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place
 from reconciler.cli._source import commit_for
 from reconciler.core import job_variables, rows
-from reconciler.core.arguments import merge, parse_option
+from reconciler.core.arguments import merge, options_of
 from reconciler.core.plan import commit_of, lane_of, version_of
 from reconciler.daemon.orders import Launch
+from reconciler.daemon.places import Stands
 from reconciler.daemon.requests import check_parameters
 from reconciler.model.errors import ConflictError
 from reconciler.model.ids import run_id, run_name
@@ -106,9 +107,9 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
         queue=queue, retries=0, seq=0, attempt=1,
     )  # fmt: skip
-    return Made(
-        _fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision)
-    )
+    stands = Stands(declared.file, declared.line)
+    launch = Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision, stands=stands)
+    return Made(_fresh(run, os.urandom(8).hex()), launch)
 
 
 def _fresh(run: Run, salt: str) -> Run:
@@ -120,7 +121,6 @@ def _fresh(run: Run, salt: str) -> Run:
 
 
 def _laid_over(spec: Mapping[str, Json], before: Mapping[str, Json], options: tuple[str, ...]) -> dict[str, Json]:
-    schema = spec.get("parameter_openapi_schema")
-    values = merge(before, dict(parse_option(option, schema) for option in options))
+    values = merge(before, options_of(options, spec))
     check_parameters(spec, values)
     return values

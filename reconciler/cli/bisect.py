@@ -11,9 +11,10 @@ from reconciler.cli._bisecting import Attempts, Given, Line, described, line
 from reconciler.cli._interrupt import interruptible
 from reconciler.cli._log import payload, reading
 from reconciler.cli._place import Place, settings_of
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Planner
-from reconciler.cli._print import paint, plain, print_json, say, when
-from reconciler.core.arguments import parse_option
+from reconciler.cli._print import paint, plain, print_json, say, when, word
+from reconciler.core.arguments import options_of
 from reconciler.core.bisect import Found, Memory, Verdict, remaining, search
 from reconciler.core.versions import find
 from reconciler.daemon import past
@@ -64,7 +65,7 @@ def command(
     exit 0 is good, 125 skips the commit, any other code below 128 is bad.
     Exit 0 when one commit is named, 1 when skipped ones leave several, or an end is not what was said.
     JSON: {deployment, good, bad, first_bad: {commit, author, committed_at, subject, files} or null, suspects: [commit],
-    last_good, steps: [{commit, subject, outcome, reason, seconds}], quarantine}
+    last_good, steps: [{commit, subject, outcome, reason, seconds}], quarantine: the command to run, or null}
     """
     if check and (options or params_of):
         raise InvalidRequestError("--run takes no parameters: they are the flow's", hint="leave -p and --params-of out")
@@ -79,7 +80,10 @@ def command(
     with interruptible(), Scratch(place.state, settings, planner.repo) as scratch:
         attempts = Attempts(planner, scratch, name, searched, given)
         found = _searched(searched, attempts, quiet=as_json)
-    told = _result(planner.repo, name, searched, found) | {"steps": [step.json() for step in attempts.steps]}
+    hold = _holdable(place, name, searched, found)
+    for aside in planner.asides:
+        say(f"{word('note')} {plain(aside)}", err=True)
+    told = _result(planner.repo, name, searched, found, hold) | {"steps": [step.json() for step in attempts.steps]}
     print_json(told) if as_json else _text(planner.repo, name, told)
     sys.exit(int(told["first_bad"] is None))
 
@@ -90,9 +94,18 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
         return repo.resolve(text)
     except NotFoundError as error:
         with suppress(NotFoundError), reading(place) as log:
-            if (commit := find(name, list(past.read(log, name)), text).commit) is not None:
+            if commit := find(name, list(past.read(log, name)), text).commit:
                 return commit
         raise NotFoundError(f"{option}: {error.message}", hint=FETCH if repo.shallow() else error.hint) from None
+
+
+def _holdable(place: Place, name: str, searched: Line, found: Found) -> str | None:
+    """The newest good version that was applied here: what was never applied cannot be held."""
+    with suppress(NotFoundError), reading(place) as log:
+        had = {each.commit[:8] for each in past.read(log, name) if each.commit and each.applied}
+        good = (searched.version(number) for number in range(found.last_good, -1, -1))
+        return next((label for label in good if label in had), None)
+    return None
 
 
 def _limit(text: str | None) -> float | None:
@@ -111,8 +124,7 @@ def _given(place: Place, planner: Planner, name: str, asked: tuple[Any, ...]) ->
         return Given(check, limit=limit)
     desired = planner.known(bad)
     declared = desired.deployments.get(name)
-    schema = desired.specs[declared.digest].get("parameter_openapi_schema") if declared else None
-    own = dict(parse_option(option, schema) for option in options)
+    own = options_of(options, desired.specs[declared.digest] if declared else None)
     if not params_of:
         return Given(check, own, limit=limit)
     with reading(place) as log:
@@ -128,8 +140,7 @@ def _announce(searched: Line, good: str) -> None:
     if searched.moved:
         fork = searched.commits[0][:8]
         say(f"--good {plain(good)} is not on the line of --bad; where it left it, {fork}, is taken instead", err=True)
-    said = f"{between} commit{'s' * (between != 1)} between: about {remaining(between)} to try, beside both ends"
-    say(said, err=True)
+    say(f"{many(between, 'commit')} between: about {remaining(between)} to try, beside both ends", err=True)
 
 
 def _searched(searched: Line, attempts: Attempts, *, quiet: bool) -> Found:
@@ -159,7 +170,7 @@ def _searched(searched: Line, attempts: Attempts, *, quiet: bool) -> Found:
     return search(last + 1, memory)
 
 
-def _result(repo: Repository, name: str, searched: Line, found: Found) -> dict[str, Json]:
+def _result(repo: Repository, name: str, searched: Line, found: Found, hold: str | None) -> dict[str, Json]:
     suspects = [searched.commits[place] for place in found.suspects]
     first = described(repo, suspects[0], searched.paths) if len(suspects) == 1 else None
     label = searched.version(found.last_good)
@@ -171,7 +182,7 @@ def _result(repo: Repository, name: str, searched: Line, found: Found) -> dict[s
         "first_bad": first,
         "suspects": suspects,
         "last_good": label,
-        "quarantine": f"reconciler quarantine {shlex.quote(name)} --version {label} --reason '{said}'",
+        "quarantine": hold and f"reconciler quarantine {shlex.quote(name)} --version {hold} --reason '{said}'",
     }
 
 
@@ -188,5 +199,8 @@ def _text(repo: Repository, name: str, told: dict[str, Json]) -> None:
         say(f"  {plain(file)}")
     if (more := len(first["files"]) - FILES) > 0:
         say(f"  and {more} more files")
+    if told["quarantine"] is None:
+        say(f"no good version of it was applied here, so none can be held; undo it: git revert {first['commit'][:12]}")
+        return
     say(f"hold the last good version: {plain(told['quarantine'])}")
     say(f"then undo it for good:      reconciler revert {shlex.quote(name)}")

@@ -48,6 +48,8 @@ def command(
         made = _unrecorded.as_it_lies(planner.lying(), what, options, _clock.now(), head=planner.head())
     else:
         made = _made(place, planner, what, revision, options)
+    for aside in planner.asides:
+        say(f"{word('note')} {plain(aside)}", err=True)
     scratch = Scratch(place.state, settings, planner.repo)
     try:
         end = _run(scratch, made, planner.repo.work_tree if work_tree else None)

@@ -12,7 +12,6 @@ from reconciler.cli._place import Place, settings_of
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import print_json, progress, say
 from reconciler.cli._review import review
-from reconciler.daemon.config import Settings
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.plan import Plan
 from reconciler.model.review import Review
@@ -44,7 +43,7 @@ def command(
     \b
     BASE...HEAD begins where HEAD's branch left BASE, as a pull request does.
     Exit 1 on problems or refusal, else 3 on changes, else 0. JSON:
-    {revision, base, refused: null | {reason, prunes, confirm}, moved: {from, to, deployments, held},
+    {revision, base, env, refused: null | {reason, prunes, confirm}, moved: {from, to, deployments, held},
      changes: [{action, deployment, version, source_commit, reason, diff: [{field, from, to}]}],
      pools: [{action, pool, reason, diff: [the same keys]}],
      problems: [{file, line, column, key, message}], notes: [the same keys], known: [those that BASE had already],
@@ -63,7 +62,7 @@ def command(
             made = planner.between(*planner.ends(revision), now)
         else:
             made = planner.against_log(revision)
-        found = review(made, planner.repo, now, _scope(settings))
+        found = review(made, planner.repo, now, settings.specs)
     if markdown_file is not None:
         _write(markdown_file, _plan_markdown.markdown(found))
     _show(found, surface)
@@ -75,10 +74,6 @@ def exit_code(plan: Plan) -> int:
     if plan.problems or plan.refused:
         return 1
     return 0 if plan.empty else DRIFT
-
-
-def _scope(settings: Settings) -> str:
-    return f"{settings.specs}, {settings.env}" if settings.env else settings.specs
 
 
 def _show(found: Review, surface: str) -> None:

@@ -66,6 +66,7 @@ def shown(observed: Observed) -> Iterator[dict[str, Json]]:
             "pool": name,
             "type": pool.get("type") or name,
             "file": pool.get("file"),
+            "declared": bool(pool) and not pool.get("implicit"),
             "paused": bool(pool.get("paused")),
             "concurrency_limit": pool.get("concurrency_limit"),
             "active": len(held),
@@ -115,7 +116,7 @@ def _run(run: Run) -> dict[str, Json]:
 def _show(found: list[dict[str, Json]]) -> None:
     rows: list[tuple[object, ...]] = []
     for pool in found:
-        kind = pool["type"] if pool["file"] else f"{pool['type']} (not declared)"
+        kind = pool["type"] if pool["declared"] else f"{pool['type']} (not declared)"
         rows.append((pool["pool"], "", kind, "", _limit(pool), pool["active"], pool["waiting"], _status(pool)))
         rows += [
             ("", q["queue"], "", q["priority"] or "last", _limit(q), q["active"], q["waiting"], _status(q))

@@ -12,7 +12,7 @@ from reconciler.cli._print import compact, paint, plain, print_json, say, word
 from reconciler.cli._source import commit_for
 from reconciler.cli._wait import wait as wait_for
 from reconciler.core import replayed
-from reconciler.core.arguments import parse_option
+from reconciler.core.arguments import options_of
 from reconciler.core.replayed import Compared, Outcome
 from reconciler.daemon import client
 from reconciler.engine import output
@@ -58,11 +58,10 @@ def command(
     with reading(place) as log:
         old = log.run(run)
         spec = payload(log, old["spec"]) or {}
-        schema = spec.get("parameter_openapi_schema")
         asked = {
             "run": old["id"],
             "key": os.urandom(16).hex(),
-            "parameters": dict(parse_option(option, schema) for option in options),
+            "parameters": options_of(options, spec),
             "reason": reason,
         }
         if revision:

@@ -11,7 +11,7 @@ from reconciler.cli import _clock, _when
 from reconciler.cli._log import deployment, payload, reading
 from reconciler.cli._place import Place
 from reconciler.cli._wait import wait as wait_for
-from reconciler.core.arguments import MAX_BYTES, parse_option, parse_variable
+from reconciler.core.arguments import MAX_BYTES, options_of, parse_variable
 from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
@@ -66,8 +66,7 @@ def command(
     with reading(place) as log:
         known = deployment(log, name)
         if options:
-            schema = (payload(log, known.digest) or {}).get("parameter_openapi_schema")
-            given |= dict(parse_option(option, schema) for option in options)
+            given |= options_of(options, payload(log, known.digest))
         due = _when.start(at, within, _clock.now())
         asked = {
             "deployment": name,

@@ -14,9 +14,10 @@ from reconciler.model.errors import InvalidRequestError
 @click.command("show")
 @click.argument("name", metavar="[NAME|RUN]", required=False)
 @click.option("--at", "revision", metavar="REV", help="What the spec files say at this commit; of NAME, or of all.")
+@click.option("--env", metavar="NAME", help="With --at: as this environment (default: the daemon's, else none).")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object.")
 @click.pass_obj
-def command(obj: dict[str, Any], name: str | None, revision: str | None, *, as_json: bool) -> None:
+def command(obj: dict[str, Any], /, *, name: str | None, revision: str | None, env: str | None, as_json: bool) -> None:
     """Show everything about one deployment (FLOW/NAME) or one run (its id or a unique beginning of it).
 
     \b
@@ -35,13 +36,16 @@ def command(obj: dict[str, Any], name: str | None, revision: str | None, *, as_j
      timeline: [{id, name, kind, state, attempt, parent, began, seconds, message}], timeline_left_out};
      what is not known (yet, or purged) is null
     JSON of --at: {revision, deployments: [{deployment, version, source_commit, spec_commit, file, line, paused, pool,
-     queue, schedules, tags}], pools, problems, notes}; of one: the same keys and {revision, source, spec, problems}
+     queue, schedules, tags}], pools, problems, notes}; of one: the same keys and {revision, source, spec, problems,
+     notes}
     """
     place = Place.of(obj)
     if revision is not None:
         at: Any = importlib.import_module("reconciler.cli._show_at")
-        at.show(place, revision, name, as_json=as_json)
+        at.show(place, revision, name, env, as_json=as_json)
         return
+    if env is not None:
+        raise InvalidRequestError("--env is for --at REV", hint="what is applied is of the environment served")
     if name is None:
         raise InvalidRequestError("show what?", hint="name a deployment (FLOW/NAME), a run, or a commit with --at REV")
     with reading(place) as log:

@@ -1,7 +1,7 @@
 """Show every deployment: in sync with git, healthy, and how its last run went."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,7 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
     with reading(place) as log, quickly():
         observed = observe(log)
         left = json.loads(log.cache_get(LEFT, "") or b"[]") if observed.previews else []
+        unread = json.loads(log.cache_get(LEFT, "unread") or b"{}")
     heads = tips(place.repo, observed)
     now, started = _clock.now(), active(observed)
     keep = _filter(**only)
@@ -64,7 +65,7 @@ def command(obj: dict[str, Any], /, as_json: bool, **only: Any) -> None:
         print_json(rows)
         return
     _head(observed, heads[""])
-    _previews(observed, left)
+    _previews(observed, left, unread)
     if rows:
         titles = ("DEPLOYMENT", "SYNC", "HEALTH", "LAST RUN", "VERSION", "GEN", "NEXT DUE", "REASON")
         table(titles, [_line(row) for row in rows])
@@ -165,7 +166,7 @@ def _head(observed: Observed, head: str | None) -> None:
         _problem(problem)
 
 
-def _previews(observed: Observed, left: Sequence[str]) -> None:
+def _previews(observed: Observed, left: Sequence[str], unread: Mapping[str, str]) -> None:
     """The branches that are deployed beside the tracked one, and what is wrong with them."""
     for branch, preview in sorted(observed.previews.items()):
         until = when(instant(preview.until))
@@ -173,10 +174,13 @@ def _previews(observed: Observed, left: Sequence[str]) -> None:
         say(f"preview of {plain(branch)}: {preview.revision[:8]}, {said}")
         for problem in preview.problems:
             _problem(problem, f"of {plain(branch)} ")
+    for branch, why in sorted(unread.items()):
+        held = "stays as it was" if branch in observed.previews else "is not previewed"
+        say(f"{word('problem')} of {plain(branch)}: it {held}: {plain(why)}")
     if left:
         few = ", ".join(left[:FEW]) + (", …" if len(left) > FEW else "")
         say(f"{len(left)} more branches match and are not previewed, with commits no newer than those: {plain(few)}")
 
 
 def _problem(problem: dict[str, Json], of: str = "") -> None:
-    say(f"{word('problem')} {of}{plain(Problem(**problem))}")
+    say(f"{word('problem')} {plain(of + str(Problem(**problem)))}")

@@ -10,16 +10,18 @@ from typing import Any
 
 import click
 
+from reconciler.cli import _log
 from reconciler.cli._log import quickly
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
+from reconciler.cli._plan_words import many
 from reconciler.cli._planning import Resolved, told_offline
 from reconciler.cli._print import paint, plain, print_json, progress, say
 from reconciler.daemon import mirrors
 from reconciler.daemon.config import Settings
 from reconciler.daemon.observe import Observer
 from reconciler.daemon.reading import Environment
-from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, SpecDir
+from reconciler.daemon.spec_dir import OVERLAYS, ROOT_FILE, YAML, SpecDir
 from reconciler.daemon.view import Bring
 from reconciler.daemon.words import words
 from reconciler.git.repository import Repository
@@ -28,7 +30,6 @@ from reconciler.model.errors import NotFoundError, SourceUnavailableError
 from reconciler.model.plan import Desired, Problem, Source
 from reconciler.model.state import Observed
 
-YAML = (".yaml", ".yml")
 NOWHERE = Path("/nonexistent")
 """Where fetched repositories are looked for: a work tree is checked by itself."""
 
@@ -80,9 +81,11 @@ class Target:
 
 
 def _settings(obj: dict[str, Any], path: str | None, flags: dict[str, Any]) -> Settings:
-    """The operator's settings; outside of any repository there are none but the flags."""
+    """The operator's settings and the branch that is tracked; outside of any repository there are only the flags."""
     try:
-        return settings_of(Place.of(obj), flags)
+        place = Place.of(obj)
+        settings = settings_of(place, flags)
+        return settings if settings.branch else replace(settings, branch=_log.branch(place))
     except SourceUnavailableError:
         if path is None:
             raise
@@ -154,6 +157,7 @@ def _read(target: Target, settings: Settings) -> list[Found]:
     with repo or nullcontext():
         tree = WorkTree(target.root, repo)
         ours, resolve = (lambda address: address == "."), mirrors.offline
+        branch = settings.branch or (repo.main_branch() if repo else None)
         bring: Bring = _nothing
         if repo is not None:
             opened = lambda: Repository.open(target.root, trust_owner=True)  # noqa: E731 - a thing to hand over
@@ -163,7 +167,7 @@ def _read(target: Target, settings: Settings) -> list[Found]:
         known = words()
         found = []
         for name in _environments(target, settings.env, tree):
-            env = Environment.of(name, settings.variables)
+            env = Environment.of(name, settings.variables, branch)
             desired = Observer(target.specs, known, ours, resolve, bring, env=env).desired(tree, tree.head, None)
             found.append(Found(name, desired, told_offline(desired.problems, desired.notes)))
         return found
@@ -207,9 +211,7 @@ def _tell(target: Target, found: list[Found], problems: tuple[Problem, ...], not
     if not sound and not problems and not overlaid:
         say(f"no deployments in {plain(target.part or target.specs)} of {plain(target.root)}")
         return
-    counts = (
-        f"{sound} deployment{'s' * (sound != 1)} without fault, {len(problems)} problem{'s' * (len(problems) != 1)}"
-    )
+    counts = f"{many(sound, 'deployment')} without fault, {many(len(problems), 'problem')}"
     as_each = ", ".join(each.env for each in found if each.env)
     counts += f"; environments: {plain(as_each)}" if as_each else ""
     say(paint(counts, "red" if problems else "green"))

@@ -90,5 +90,7 @@ def dotted(path: Path) -> str:
 
 def clip(text: str, width: int = 60) -> str:
     """Text on one line, printable, and no longer than `width`."""
+    if len(text) <= width and text.isprintable():
+        return str(text)
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: width + 1])
     return shown if len(shown) <= width else shown[: width - 1] + "…"

@@ -44,6 +44,7 @@ OLD: Final[dict[str, dict[str, str]]] = {
         "global_concurrency_limit_id": "has no effect: write `concurrency_limit`",
         "version_info": "has no effect: it is derived from the commit",
         "env": "has no effect: write `work_pool: {job_variables: {env: ...}}`",
+        "environment": "has no effect: write `work_pool: {job_variables: {env: ...}}`",
         "image": "has no effect: the work pool decides",
         "working_dir": "has no effect: a run has a private directory of its own",
         "global_concurrency_limit_identifiers": "has no effect: write `concurrency_limit`",
@@ -74,6 +75,7 @@ BLANK: Final[dict[str, frozenset[str]]] = {
 IN_DEPLOYMENT: Final = frozenset(
     {"entrypoint", "flow_name", "work_pool", "schedule", "schedules", "parameters", "tags", "storage", "version"}
     | {"infrastructure", "triggers", "job_variables", "paused", "concurrency_limit", "work_queue_name"}
+    | {"work_pool_name", "infra_overrides", "pull_steps", "env", "working_dir"}
 )
 """Keys of a deployment that files have at their top, where they mean nothing."""
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from reconciler.core._document_marks import Path, clip
 from reconciler.core._parse_findings import Findings
 from reconciler.core._parse_keys import step_word
+from reconciler.core._parse_steps import items
+from reconciler.core.version import CLONES
 from reconciler.model.plan import Json
 
 BLOCK: Final = "prefect.blocks."
@@ -25,6 +27,15 @@ _BEFORE_DIRECTORY: Final = re.compile(r"(?<![^{}])([^{}/]*+)/[^{}]*+(?=\{\{\s*+[
 """Begun behind a brace only: a text of slashes would cost its square."""
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _REMOTE: Final = re.compile(r"prefect_\w+\..+|.*\b(?:pull_from_remote_storage|pull_with_block)")
+_OWN_FOLDER: Final = re.compile(
+    r"\.?/?$|~|/home/[^/{]+(?:/|$)|/Users/[^/{]+(?:/|$)|/root/|/workspaces/|/mnt/[a-z]/|/[a-z]/Users/"
+    r"|[A-Za-z]:[\\/]|\\\\",
+)
+"""Where people keep their clones, on all systems; an image or a server has its code elsewhere."""
+_DEPLOYED_FROM: Final = (
+    "the folder it was deployed from, on another machine: here it is this repository at the recorded commit "
+    "(`path` of a deployment names a folder within it)"
+)
 _THIS_REPOSITORY: Final = "without a `pull` the code is this repository at its recorded commit"
 
 
@@ -46,6 +57,38 @@ def step(item: Json, path: Path, found: Findings) -> Json:
     if word == "set_working_directory":
         return {name: _directory(inputs, path, found)}
     return item
+
+
+def rooted(section: Json, pushes: Json, path: Path, found: Findings) -> Json:
+    """A `pull` without a clone, where its code is this repository all the same: then it begins with that.
+
+    It is where a step goes to a folder of the machine that deployed, which is what Prefect's CLI writes by itself, and
+    where it fetches what the file's own `push` uploads.
+    """
+    steps = items(section, path)
+    if any(_name(item) in CLONES for _, item in steps):
+        return section
+    pushed = {_name(item).replace("push_to", "pull_from") for _, item in items(pushes, ())}
+    for index, (where, item) in enumerate(steps):
+        word, told = _name(item), ""
+        inputs = next(iter(item.values())) if word else None
+        given = inputs.get("directory") if isinstance(inputs, dict) else None
+        if word == "set_working_directory" and isinstance(given, str):
+            if not _OWN_FOLDER.match(given):
+                return section
+            where, told = (*where, *item, "directory"), _DEPLOYED_FROM
+        elif word in pushed and _REMOTE.fullmatch(word):
+            where, told = (*where, *item), "what `push` uploads is this repository: here it is taken from git"
+        if told:
+            found.note(where, told, key=where[-1] != "directory")
+            clone = {"git_clone": {"repository": ".", **({"id": inputs["id"]} if inputs and "id" in inputs else {})}}
+            return [*section[:index], clone, *section[index + 1 :]] if isinstance(section, list) else clone
+    return section
+
+
+def _name(item: Json) -> str:
+    """The short word of a step; empty where it is none."""
+    return step_word(str(next(iter(item))))[0] if isinstance(item, dict) and len(item) == 1 else ""
 
 
 def settled(item: Json, path: Path, found: Findings) -> None:

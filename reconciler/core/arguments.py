@@ -1,7 +1,7 @@
 """The parameters of a run put together and read from the command line. Called by the daemon and by `run -p`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reconciler.core import references
 from reconciler.model.errors import InvalidRequestError
@@ -45,12 +45,20 @@ def parse_variable(text: str) -> tuple[str, Json]:
         return name.strip(), value
 
 
-def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Json]:
+def options_of(options: Iterable[str], spec: Mapping[str, Json] | None) -> dict[str, Json]:
+    """The parameters of `name=value` options for a spec. Raises InvalidRequestError."""
+    known = spec or {}
+    schema, enforced = known.get("parameter_openapi_schema"), known.get("enforce_parameter_schema", True)
+    return dict(parse_option(option, schema, enforced=enforced) for option in options)
+
+
+def parse_option(text: str, schema: Mapping[str, Json] | None, *, enforced: bool = True) -> tuple[str, Json]:
     """The name and value of `name=value`, read by the parameter's schema (None: signature unknown).
 
     A parameter of type text takes the value literally, one that may also be something else takes JSON of that other
     kind, every other type is JSON; without a known type the value is JSON where it parses and else the text itself.
-    What refers to a secret stays text. Raises InvalidRequestError, which says what would be right.
+    What refers to a secret stays text, and so does what does not fit a schema that is not enforced. Raises
+    InvalidRequestError, which says what would be right.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
@@ -62,7 +70,7 @@ def parse_option(text: str, schema: Mapping[str, Json] | None) -> tuple[str, Jso
     try:
         read = json.loads(value, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        if not kinds or "string" in kinds:
+        if not (kinds and enforced) or "string" in kinds:
             return name, value
         raise _misread(name, value, kinds) from None
     return name, value if isinstance(read, str) and "string" in kinds else read

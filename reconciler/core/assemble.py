@@ -1,21 +1,34 @@
 """All spec files together: names, pools and what only the whole shows to be wrong. Called by daemon/observe.
 
-Kept up file by file, so that one changed file of 10,000 costs what it holds and no more.
+Kept up file by file, so that one changed file of 10,000 costs what it holds and no more. A work pool that deployments
+name and no file declares is an implicit one of type `process`: files written for a server that has it load as they are.
 """
 
 import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.core import pooled
 from reconciler.core.file_read import Entry, FileRead
 from reconciler.core.parse import Place
 from reconciler.model.names import DEFAULT_QUEUE
 from reconciler.model.plan import Json, Problem
 
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)$)[A-Za-z][\w.\-]*", re.IGNORECASE | re.ASCII)
+
+
+_TYPO = 0.8
+_OF_BUILTIN = 0.9
+"""How like a declared or a built-in name one must be to be taken for a typo of it: `process-pool` is none."""
+_IMPLICIT = pooled.canonical({}) | {"implicit": True}
+
+
+def is_implicit(pool: Mapping[str, Json]) -> bool:
+    """Whether a work pool is only named: no file declares it."""
+    return bool(pool.get("implicit"))
 
 
 class Assembly:
@@ -28,6 +41,12 @@ class Assembly:
         self._twins: set[str] = set()
         self._used: Counter[tuple[str, str]] = Counter()
         """How many deployments name a work pool and a queue of it."""
+        self._naming: dict[str, Counter[str]] = {}
+        """How many deployments of a file name a work pool that is not built in, and may run in an implicit one."""
+        self._firsts: dict[str, str] = {}
+        """The first of these files by work pool, once it was asked for."""
+        self._away: dict[str, Counter[str]] = {}
+        """The same of those that may not."""
         self._pools: dict[str, dict[str, Json]] = {}
         self._told: set[str] = set()
         self._hiding: dict[str, frozenset[str]] = {}
@@ -59,12 +78,33 @@ class Assembly:
             self._remember(path, entry)
 
     def pools(self) -> dict[str, Json]:
-        """Every declared work pool with its `file`, but for those that files declare differently."""
+        """Every work pool with its `file`, implicit ones too, but for those that files declare differently."""
         found: dict[str, Json] = {}
         for path in sorted(self._pools):
             for name, pool in self._pools[path].items():
                 found.setdefault(name, {**pool, "file": path})
-        return {name: pool for name, pool in found.items() if name not in self._disputed()}
+        implicit = {
+            name: {**_IMPLICIT, "file": self._first(name)}
+            for name in self._naming
+            if name not in found and not self._typo(name, found) and not self._may_declare(name)
+        }
+        disputed = self._disputed()
+        return {name: pool for name, pool in found.items() if name not in disputed} | implicit
+
+    def _first(self, pool: str) -> str:
+        """The first file that names a work pool, without looking at thousands each time."""
+        if pool not in self._firsts:
+            self._firsts[pool] = min(self._naming[pool])
+        return self._firsts[pool]
+
+    def _typo(self, name: str, declared: Collection[str]) -> bool:
+        """Whether a name nearly is that of a work pool there is."""
+        near = difflib.get_close_matches(name, declared, 1, _TYPO)
+        return bool(near) or bool(difflib.get_close_matches(name.casefold(), self._builtin, 1, _OF_BUILTIN))
+
+    def _may_declare(self, word: str) -> list[str]:
+        """Files whose work pools cannot be read just now, and that may declare this one."""
+        return [path for path, words in self._hiding.items() if word in words]
 
     def _disputed(self) -> dict[str, list[str]]:
         """Work pools that files declare differently, with these files."""
@@ -110,39 +150,66 @@ class Assembly:
     def _check_choice(
         self, found: dict[str, FileRead], pool: str, queue: str, known: Mapping[str, Json], disputed: Collection[str]
     ) -> None:
-        """Refuse the deployments that name a work pool that nothing declares, or a queue that is not among its queues.
+        """Refuse the deployments that name a work pool there cannot be, or a queue that is not among its queues.
 
         A pool that declares no queues takes any: as in Prefect, naming one makes it.
         """
-        if pool in disputed:
+        if pool in disputed or pool in self._builtin - known.keys():
             return
-        in_queue = False
-        if pool not in known and pool not in self._builtin:
+        if pool not in known:
             names = known.keys() | self._builtin | set(disputed)
-            line = f"work_pools: {{{_quoted(pool)}: {{type: process}}}}"
-            why = f"there is no work pool {pool!r}{_near(pool, names)}; declare it in a spec file: `{line}`"
-        elif queue != DEFAULT_QUEUE and (queues := known.get(pool, {}).get("work_queues")) and queue not in queues:
-            in_queue = True
-            near = _near(queue, [*queues, DEFAULT_QUEUE])
+            typo = self._typo(pool, known)
             why = (
-                f"work pool {pool} has no queue {queue!r}{near}; declare it in the pool's `queues: [{{name: {queue}}}]`"
+                f"there is no work pool {pool!r}{_near(pool, names)}"
+                if typo
+                else f"no file declares work pool {pool!r}"
             )
+            self._refuse_choice(found, self._sent_to(pool, queue), pool, why)
+        elif is_implicit(known[pool]):
+            away = ((path, e) for path in self._away.get(pool, ()) for e in self.files[path].entries)
+            sent = [(path, e) for path, e in away if e.away and (e.pool, e.queue) == (pool, queue)]
+            self._refuse_choice(found, sent, pool, f"no file declares work pool {pool!r}")
+        elif queue != DEFAULT_QUEUE and (queues := known[pool].get("work_queues")) and queue not in queues:
+            near = _near(queue, [*queues, DEFAULT_QUEUE])
+            why = f"work pool {pool} has no queue {queue!r}{near}"
+            why += f"; declare it in the pool's `queues: [{{name: {queue}}}]`"
+            for file, entry in self._sent_to(pool, queue):
+                self._refuse_unless_hidden(found, file, entry, why, queue=True)
+
+    def _refuse_choice(
+        self, found: dict[str, FileRead], sent: Iterable[tuple[str, Entry]], pool: str, why: str
+    ) -> None:
+        """Refuse deployments for the work pool that they name, each with the line that would declare it."""
+        for file, entry in sent:
+            told = f"{why}; {entry.away or 'declare it'} in a spec file: `{_line(pool)}`"
+            self._refuse_unless_hidden(found, file, entry, told)
+
+    def _refuse_unless_hidden(
+        self, found: dict[str, FileRead], file: str, entry: Entry, why: str, *, queue: bool = False
+    ) -> None:
+        at = entry.queue_at if queue else entry.pool_at
+        hiding = self._may_declare(entry.queue if queue else entry.pool)
+        if hiding:
+            # Its pools cannot be read just now, and no deployment elsewhere is to suffer: its runs wait at worst.
+            self._tell(found, file, at, f"{why}, unless {min(hiding)} does, which is broken", note=True)
         else:
-            return
-        hiding = [path for path, words in self._hiding.items() if (queue if in_queue else pool) in words]
-        for file, entry in self._sent_to(pool, queue):
-            at = entry.queue_at if in_queue else entry.pool_at
-            if hiding:
-                # Its pools cannot be read just now, and no deployment elsewhere is to suffer: its runs wait at worst.
-                self._tell(found, file, at, f"{why}, unless {min(hiding)} does, which is broken", note=True)
-            else:
-                self._refuse(found, file, entry.name, why, at)
+            self._refuse(found, file, entry.name, why, at)
+
+    def _implied(self) -> Iterator[tuple[str, Problem]]:
+        """A note on each implicit work pool, where it is named first, with the file."""
+        for name, pool in self.pools().items():
+            if is_implicit(pool):
+                path = pool["file"]
+                at = next(e.pool_at for e in self.files[path].entries if e.pool == name and not e.away)
+                why = f"work pool {name} is declared nowhere: its runs go to processes of this host"
+                yield path, Problem(*at, f"{why}; declare it to say otherwise: `{_line(name)}`")
 
     def told(self, refused: Mapping[str, FileRead]) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
         """Problems and notes of all files, sorted, and the files that have problems."""
         final = {path: self.files[path] for path in self._told} | dict(refused)
         problems = sorted(_once([(path, p) for path, read in final.items() for p in read.problems]))
-        notes = sorted(_once([(path, n) for path, read in final.items() for n in read.notes]))
+        noted = [(path, n) for path, read in final.items() for n in read.notes]
+        notes = sorted(_once([*noted, *self._implied()]))
         return tuple(problems), tuple(notes), frozenset(path for path, read in final.items() if read.problems)
 
     def owner(self, name: str) -> tuple[str, Entry] | None:
@@ -191,6 +258,10 @@ class Assembly:
             self._twins.add(key)
         twins.add((path, entry.name))
         self._used[entry.pool, entry.queue] += 1
+        if entry.pool not in self._builtin:
+            (self._away if entry.away else self._naming).setdefault(entry.pool, Counter())[path] += 1
+            if not entry.away and path < self._firsts.get(entry.pool, ""):
+                self._firsts[entry.pool] = path
 
     def _forget(self, path: str, entry: Entry) -> None:
         key = entry.name.casefold()
@@ -204,6 +275,20 @@ class Assembly:
         self._used[choice] -= 1
         if not self._used[choice]:
             del self._used[choice]
+        naming = self._away if entry.away else self._naming
+        if files := naming.get(entry.pool):
+            files[path] -= 1
+            if not files[path]:
+                del files[path]
+                if not entry.away and self._firsts.get(entry.pool) == path:
+                    del self._firsts[entry.pool]
+            if not files:
+                del naming[entry.pool]
+
+
+def _line(pool: str) -> str:
+    """The line of a spec file that declares a work pool."""
+    return f"work_pools: {{{_quoted(pool)}: {{type: process}}}}"
 
 
 def _quoted(name: str) -> str:

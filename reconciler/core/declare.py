@@ -5,14 +5,15 @@ run. A fault of spec or code is a located problem and breaks its own deployment 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from reconciler import schedules
 from reconciler.core import _run_names as run_names
-from reconciler.core import parameters, pooled, version
+from reconciler.core import containers, parameters, pooled, version
 from reconciler.core.file_read import Entry, FileRead, Misfit
 from reconciler.core.own_steps import StepFacts, faults
 from reconciler.core.parse import Parsed, SpecFile
@@ -23,6 +24,7 @@ from reconciler.model.names import DEFAULT_POOL, DEFAULT_QUEUE, name_fault
 from reconciler.model.plan import Json, Problem, Source, SourceKind
 from reconciler.model.spec import DeploymentSpec
 
+SourcesOf = Callable[[Sequence[Mapping[str, Json]] | None], tuple[Source, ...]]
 _HERE = (SourceKind.WHOLE, SourceKind.SCOPE)
 
 
@@ -53,8 +55,10 @@ def declare(
     *,
     check_pool: CheckPool,
     kinds: Collection[str],
+    tracked: str | None = None,
 ) -> FileRead:
     """What the file declares, with the code of each deployment read through `code_of`; `kinds`: the types of pools."""
+    sources_of = partial(version.sources, ours=ours, tracked=tracked)
     problems, notes = list(found.problems), list(found.notes)
     pools = {}
     for name, given in found.pools.items():
@@ -69,7 +73,7 @@ def declare(
     for parsed in found.deployments:
         if parsed.spec is None:
             continue
-        reading = _Reading(found, parsed, parsed.spec, code_of, ours)
+        reading = _Reading(found, parsed, parsed.spec, code_of, sources_of)
         effective = reading.effective()
         unfit = reading.check_variables(pools, check_pool, kinds)
         reading.check_own_steps()
@@ -85,6 +89,8 @@ def declare(
                 Entry(
                     name, parsed.line, digest, reading.source, pool["name"], pool["work_queue_name"],
                     found.place((*at, "name")), found.place((*at, "work_queue_name")), parsed.overlay,
+                    "" if pool["name"] in pools or pool["name"] in kinds
+                    else containers.meant(pool["job_variables"], effective["pull"]),
                 )
             )  # fmt: skip
             specs[digest] = text
@@ -101,7 +107,7 @@ class _Reading:
     """One deployment: its spec, its code, and what is wrong with either."""
 
     def __init__(
-        self, file: SpecFile, parsed: Parsed, spec: DeploymentSpec, code_of: CodeOf, ours: Callable[[str], bool]
+        self, file: SpecFile, parsed: Parsed, spec: DeploymentSpec, code_of: CodeOf, sources_of: SourcesOf
     ) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
@@ -110,7 +116,7 @@ class _Reading:
         self._parsed = parsed
         self._spec = spec
         self._pull = [s.model_dump(mode="json") for s in spec.pull] if spec.pull is not None else None
-        clones = version.sources(self._pull, ours)
+        clones = sources_of(self._pull)
         if len(clones) > 1:
             told = "more than one git_clone: only one can version the deployment; bring other files as a submodule"
             self._problem(("pull",), told)
@@ -178,12 +184,12 @@ class _Reading:
         name = choice.name or DEFAULT_POOL
         if name not in pools and name not in kinds:
             at = (*self._parsed.path, "work_pool", "job_variables")
-            return tuple(
-                (kind, self._file.place((*at, *fault.path)), fault.message)
-                for kind in (sorted(kinds) if choice.job_variables else ())
-                for fault in check_pool(kind, choice.job_variables)
-                if fault.path and not fault.note
-            )
+            given = choice.job_variables
+            found = [(k, f) for k in (sorted(kinds) if given else ()) for f in check_pool(k, given) if f.path]
+            for kind, fault in found:
+                if fault.note and kind == DEFAULT_POOL and not containers.meant(given, None):
+                    self._note(("work_pool", "job_variables", *fault.path), fault.message)
+            return tuple((k, self._file.place((*at, *f.path)), f.message) for k, f in found if not f.note)
         kind = pools[name]["type"] if name in pools else name
         for fault in check_pool(kind, choice.job_variables):
             if fault.path:

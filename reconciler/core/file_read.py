@@ -22,6 +22,8 @@ class Entry:
     queue_at: Place
     overlay: str = ""
     """The overlay that decides something of it: part of the paths whose newest change is its commit."""
+    away: str = ""
+    """Why its runs can be no processes of this host, unless a file declares its work pool to be such."""
 
 
 Misfit = tuple[str, Place, str]
@@ -62,7 +64,7 @@ class FileRead:
         """As kept between starts; without the specs, which the store has."""
         return {
             "entries": [
-                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at, e.overlay]
+                [e.name, e.line, e.digest, e.source.json(), e.pool, e.queue, e.pool_at, e.queue_at, e.overlay, e.away]
                 for e in self.entries
             ],
             "problems": [p.json() for p in self.problems],
@@ -80,8 +82,8 @@ def read_of(file: str, data: Mapping[str, Json]) -> FileRead:
     return FileRead(
         file,
         tuple(
-            Entry(name, line, digest, Source.load(source), pool, queue, _at(pool_at), _at(queue_at), overlay)
-            for name, line, digest, source, pool, queue, pool_at, queue_at, overlay in data["entries"]
+            Entry(name, line, digest, Source.load(source), pool, queue, _at(pool_at), _at(queue_at), overlay, away)
+            for name, line, digest, source, pool, queue, pool_at, queue_at, overlay, away in data["entries"]
         ),
         tuple(Problem(**p) for p in data["problems"]),
         tuple(Problem(**n) for n in data["notes"]),

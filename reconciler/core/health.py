@@ -22,8 +22,7 @@ class Status:
 
 def status(deployment: Deployment, observed: Observed, head: str | None) -> Status:
     """The status of one deployment; `head` is the commit of the branch it is of, None when it cannot be read."""
-    in_sync = _preview_sync if deployment.preview else _sync
-    sync, why = in_sync(deployment, observed, head)
+    sync, why = _sync(deployment, observed, head)
     health, reason = _health(deployment, observed)
     return Status(sync, health, reason or why)
 
@@ -31,6 +30,10 @@ def status(deployment: Deployment, observed: Observed, head: str | None) -> Stat
 def _sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
     if observed.stale:
         return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
+    return (_preview_sync if deployment.preview else _tracked_sync)(deployment, observed, head)
+
+
+def _tracked_sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
     if head is None:
         return "Unknown", "the tracked branch cannot be read"
     if deployment.declared.invalid:
@@ -51,8 +54,6 @@ def _moved_on(deployment: Deployment, observed: Observed) -> bool:
 
 def _preview_sync(deployment: Deployment, observed: Observed, head: str | None) -> tuple[str, str]:
     branch = deployment.preview
-    if observed.stale:
-        return "Unknown", f"{observed.stale['reason']} (since {observed.stale['since']})"
     if head is None:
         return "Unknown", f"branch {branch} cannot be read"
     if deployment.invalid:
@@ -102,8 +103,7 @@ def _held(deployment: Deployment, observed: Observed) -> Iterator[str]:
 
 
 def _first_problem(deployment: Deployment, observed: Observed) -> str:
-    preview = observed.previews.get(deployment.preview)
-    for problem in preview.problems if preview else observed.problems:
+    for problem in observed.problems_of(deployment):
         if problem["file"] == deployment.file:
             return f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['message']}"
     return "its spec or code is broken; the last good version stays"

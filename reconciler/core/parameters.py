@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
@@ -14,8 +14,9 @@ from referencing import Registry
 from reconciler.core._checks import MAX_SCHEMA_BYTES, RefusedSchemaError, check
 from reconciler.core._messages import Fault, extras, faults
 from reconciler.core._patterns import MAX_WAYS, pattern
-from reconciler.core._plain import fits
+from reconciler.core._plain import Fits, fitting
 from reconciler.core.arguments import MAX_BYTES
+from reconciler.model.ids import encoder
 from reconciler.model.plan import Json
 
 MAX_PROBLEMS = 20
@@ -28,6 +29,8 @@ _TOLD = 5
 """Errors kept of one alternative."""
 _OF_PARTS = frozenset({"additionalProperties", "patternProperties", "propertyNames", "maxProperties"})
 """What the mapping as a whole is held to when only a part of it is known yet."""
+
+_json = encoder(json.JSONEncoder(allow_nan=False))
 
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -165,22 +168,22 @@ def problems(schema: Mapping[str, Json], values: Mapping[str, Json], *, partial:
     if partial and not values:
         return []
     try:
-        text = json.dumps(dict(values), allow_nan=False)
+        text = _json(dict(values))
     except (TypeError, ValueError, RecursionError):
         return [((), "the parameters are not JSON, or nested too deeply")]
     if len(text) > MAX_BYTES and len(json.dumps(dict(values), ensure_ascii=False).encode(errors="replace")) > MAX_BYTES:
         return [((), f"the parameters are larger than {MAX_BYTES:,} bytes as JSON")]
     try:
-        validator = _validator(schema)
+        known = _known(schema)
     except RefusedSchemaError as error:
         return [((), f"the parameter schema is refused: {error}")]
     except (TypeError, ValueError, RecursionError):
         return [((), "the parameter schema is not JSON, or nested too deeply")]
-    if fits(schema, values, partial=partial):
+    if (known.part if partial else known.whole)(values):
         return []
     token = _left.set([MAX_STEPS + len(text)])
     try:
-        return _faults(validator, json.loads(text), partial=partial)
+        return _faults(known.validator, json.loads(text), partial=partial)
     finally:
         _left.reset(token)
 
@@ -201,19 +204,31 @@ def _faults(validator: Any, values: Json, *, partial: bool) -> list[Fault]:
 
 
 _MOST_KEPT = 256
-_kept: dict[int, tuple[Mapping[str, Json], Any]] = {}
-"""Schemas by identity with their validators: many deployments have the schema of one flow, which nothing changes."""
 
 
-def _validator(schema: Mapping[str, Json]) -> Any:
-    """The validator of a schema. Raises RefusedSchemaError."""
+class _Known(NamedTuple):
+    """A schema, and what tells whether values fit it."""
+
+    schema: Mapping[str, Json]
+    validator: Any
+    whole: Fits
+    part: Fits
+
+
+_kept: dict[int, _Known] = {}
+"""Schemas by identity: many deployments have the schema of one flow, which nothing changes."""
+
+
+def _known(schema: Mapping[str, Json]) -> _Known:
+    """The tests of a schema. Raises RefusedSchemaError."""
     held = _kept.get(id(schema))
-    if held is not None and held[0] is schema:
-        return held[1]
-    made = _compiled(json.dumps(dict(schema), allow_nan=False))
+    if held is not None and held.schema is schema:
+        return held
+    validator = _compiled(json.dumps(dict(schema), allow_nan=False))
+    made = _Known(schema, validator, fitting(schema), fitting(schema, partial=True))
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
-    _kept[id(schema)] = schema, made
+    _kept[id(schema)] = made
     return made
 
 

@@ -248,6 +248,7 @@ class _Reader:
         """Canonical steps of a `pull` section; each may name the outputs of those before it."""
         templates = self.templates(holder, set(), set())
         done: list[Json] = []
+        section = prefect.rooted(section, holder.get("push") or self.top.get("push"), path, self.found)
         for where, item in items(section, path):
             plain = prefect.step(item, where, self.found)
             plain = templates.resolve(plain, where, PULL) if self.templated else plain

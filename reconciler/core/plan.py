@@ -155,10 +155,20 @@ def _pools(
     for name in sorted(desired.pools.keys() | observed.pools.keys()):
         before, after = observed.pools.get(name), desired.pools.get(name)
         if after is None and before is not None:
-            if not (new_and_broken or before.get("file") in desired.broken or name in used):
-                yield PoolChange(Action.PRUNE, name, f"no longer declared (was in {before.get('file', 'git')})")
+            # Whether a pool is still named only by sound files is not known while one is broken.
+            broken = new_and_broken or (
+                desired.broken if before.get("implicit") else before.get("file") in desired.broken
+            )
+            if not broken and name not in used:
+                how = "named" if before.get("implicit") else "declared"
+                yield PoolChange(Action.PRUNE, name, f"no longer {how} (was in {before.get('file', 'git')})")
         elif before is None and after is not None:
-            yield PoolChange(Action.CREATE, name, f"declared in {after['file']}", declared=after)
+            how = (
+                f"named in {after['file']}, declared nowhere"
+                if after.get("implicit")
+                else f"declared in {after['file']}"
+            )
+            yield PoolChange(Action.CREATE, name, how, declared=after)
         elif before is not None and after is not None and before != after:
             fields = diff(before, after)
             yield PoolChange(Action.UPDATE, name, f"{_said(fields)} changed in {after['file']}", fields, after)

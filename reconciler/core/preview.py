@@ -228,8 +228,9 @@ def _no_pool(spec: Mapping[str, Json], own_pools: Collection[str], observed: Obs
     if name not in own_pools:
         return ""
     if name not in observed.pools:
-        return f"work pool {name} is declared on this branch only, and previews make no work pools: merge it first"
-    if queue != DEFAULT_QUEUE and queue not in (observed.pools[name].get("work_queues") or {}):
+        return f"work pool {name} is on this branch only, and previews make no work pools: merge it first"
+    queues = observed.pools[name].get("work_queues")
+    if queues and queue != DEFAULT_QUEUE and queue not in queues:
         return f"queue {queue} of work pool {name} is declared on this branch only: merge it first"
     return ""
 

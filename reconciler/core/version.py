@@ -12,14 +12,18 @@ from reconciler.model.plan import Json, Source, SourceKind
 CLONES = frozenset({"git_clone", "agit_clone"})
 
 
-def sources(pull: Sequence[Mapping[str, Json]] | None, ours: Callable[[str], bool]) -> tuple[Source, ...]:
+def sources(
+    pull: Sequence[Mapping[str, Json]] | None, ours: Callable[[str], bool], tracked: str | None = None
+) -> tuple[Source, ...]:
     """One source for each `git_clone` in order, commits not resolved yet (but for `commit_sha`).
 
     `pull` None is the default: this repository, whole. `ours` says whether a URL or path is this repository.
+    `branch: main` where main is the `tracked` branch is what is read itself, as without `branch`: wherever it is read
+    from (a remote's, a previewed branch, a pull request's).
     """
     if pull is None:
         return (Source(SourceKind.WHOLE),)
-    return tuple(_source(step.get("inputs") or {}, ours) for step in pull if step["step"] in CLONES)
+    return tuple(_source(step.get("inputs") or {}, ours, tracked) for step in pull if step["step"] in CLONES)
 
 
 def primary(found: Sequence[Source]) -> Source:
@@ -40,7 +44,7 @@ def within(path: str, scope: Sequence[str]) -> bool:
     return any(each in (".", path) or path.startswith(f"{each}/") for each in scope)
 
 
-def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
+def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool], tracked: str | None) -> Source:
     repository = str(inputs.get("repository") or ".")
     directories = tuple(d.strip("/") or "." for d in inputs.get("directories") or ())
     directories = () if "." in directories else directories
@@ -51,7 +55,7 @@ def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool]) -> Source:
         return Source(SourceKind.COMMIT, commit, None if mine else repository, None, directories, submodules=modules)
     if not mine:
         return Source(SourceKind.FOREIGN, None, repository, branch, directories, submodules=modules)
-    if branch:
+    if branch and branch != tracked:
         return Source(SourceKind.BRANCH, None, None, branch, directories, submodules=modules)
     kind = SourceKind.SCOPE if directories else SourceKind.WHOLE
     return Source(kind, None, None, None, directories, submodules=modules)

@@ -20,7 +20,7 @@ OWN = (
     "DeploymentQuarantined",
     "DeploymentReleased",
 )
-"""The facts about a deployment that this is told from; the other ones are `RevisionApplied`."""
+"""The facts about a deployment that this is told from; others are RevisionApplied and, of previews, PreviewApplied."""
 _GITS = ("created", "updated", "moved")
 _NO_FIELDS = ("reason", "changed")
 _SHORT = 8
@@ -105,6 +105,8 @@ class _Told:
         match event.type:
             case "RevisionApplied":
                 yield from self._applied(event)
+            case "PreviewApplied":
+                yield from self._previewed(event)
             case "DeploymentPruned":
                 if last := self._held or self._git:
                     yield replace(last, what="pruned", at=instant(event.at), seq=event.seq, changed=(), applied=True)
@@ -121,9 +123,6 @@ class _Told:
                     )  # fmt: skip
             case _:
                 self._coming = self._own(event)
-                if self._coming.fields.get("preview"):  # it follows no revision of the tracked branch
-                    self._git, self._coming = replace(self._coming, commit=self._coming.source.commit), None
-                    yield self._git
 
     def _applied(self, event: Event) -> Iterator[Version]:
         data, now = event.data, self._coming or self._git
@@ -140,6 +139,21 @@ class _Told:
         self._coming = None
         if moved:
             self._git = replace(self._git, applied=self._held is None)
+            yield self._git
+
+    def _previewed(self, event: Event) -> Iterator[Version]:
+        """What the branch that it previews said at a commit, or a move with the whole repository there."""
+        data, now = event.data, self._coming or self._git
+        if now is None or now.fields.get("preview") != event.subject or self._name in data.get("held", ()):
+            return
+        told, commit = self._coming is not None, now.source.commit if self._coming else now.commit
+        if now.source.follows(event.subject) and data.get("whole_commit") != commit:
+            commit = data.get("whole_commit")
+            now = now if told else replace(now, what="moved", at=instant(event.at), seq=event.seq, changed=())
+            told = True
+        now = replace(now, revision=data["revision"] if told else now.revision, commit=commit)
+        self._git, self._coming = _touched(now, self._name, data), None
+        if told:
             yield self._git
 
     def _follows(self, now: Version, data: Mapping[str, Json]) -> bool:

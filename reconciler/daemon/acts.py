@@ -3,6 +3,7 @@
 Each act is safe to ask twice, so a start does them again for every run that is not over.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 from reconciler import daemon as shell
@@ -11,9 +12,12 @@ from reconciler.core.report import Report
 from reconciler.core.script import TRIGGER
 from reconciler.daemon.orders import Launch
 from reconciler.daemon.payloads import Payloads
+from reconciler.daemon.places import Stands
 from reconciler.daemon.supervise import Supervisor
 from reconciler.model.fact import Event
 from reconciler.model.state import ACTIVE, FINAL, Observed, Run, State
+
+log = logging.getLogger("reconciler")
 
 SERVED = "served"
 """In a run's detail: the pid of the serving process that took it."""
@@ -44,9 +48,10 @@ class Acts:
             elif event.type == "RunResumed":
                 self.let_go_on(observed.runs.get(event.subject))
             elif event.type == "DeploymentQuarantined":
-                self._supervisor.expect(_hold(event.subject), event.data["held"]["source"].get("commit"))
+                data = event.data
+                self._keep(event.subject, data["version"], _why(event), data["held"]["source"].get("commit"))
             elif event.type in ENDS_HOLD:
-                self._supervisor.spare(_hold(event.subject))
+                self._let_go(event)
             elif event.type in RESTS:
                 self._supervisor.rest(event.subject)
             elif event.type in ENDED:
@@ -55,8 +60,8 @@ class Acts:
     def adopt(self, observed: Observed) -> None:
         """After a start: watch the runs that live, launch those that never started, hear of those that ended."""
         for deployment in observed.deployments.values():
-            if deployment.quarantine:
-                self._supervisor.expect(_hold(deployment.name), deployment.source.commit)
+            if held := deployment.quarantine:
+                self._keep(deployment.name, held.version, f"{held.reason} ({held.who})", deployment.source.commit)
         for run in observed.runs.values():
             self._supervisor.expect(run.id, run.source_commit)
             if run.state in ACTIVE:
@@ -64,6 +69,15 @@ class Acts:
             if run.state is State.CANCELLING:
                 self._supervisor.stop(run.id)
             self.let_go_on(run)
+
+    def _keep(self, name: str, version: str, why: str, commit: str | None) -> None:
+        log.warning("%s is held at version %s: %s", name, version, why)
+        self._supervisor.expect(_hold(name), commit)
+
+    def _let_go(self, event: Event) -> None:
+        if event.type == "DeploymentReleased":
+            log.info("%s is released: %s", event.subject, _why(event))
+        self._supervisor.spare(_hold(event.subject))
 
     def abandon(self, run: Run) -> None:
         """Nothing is asked of a run any more: end what is left of it. A call in a script is never disturbed."""
@@ -95,7 +109,8 @@ class Acts:
         ):
             self._fail(run, f"its job variables do not fit work pool {run.pool}: {'; '.join(faults)}")
             return
-        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), observed.revision)
+        stands = _stands(run, observed)
+        what = Launch(spec, value(run.parameters), _keeper(run), base, value(run.variables), observed.revision, stands)
         self._supervisor.launch(run, what)
 
     def _fail(self, run: Run, why: str) -> None:
@@ -114,3 +129,12 @@ def _keeper(run: Run) -> str:
     if run.trigger == TRIGGER:
         return TRIGGER
     return SERVED if SERVED in run.detail else str(run.detail.get("pool_type") or run.pool)
+
+
+def _stands(run: Run, observed: Observed) -> Stands | None:
+    known = observed.deployments.get(run.deployment)
+    return Stands(known.file, known.line, observed.env) if known else None
+
+
+def _why(event: Event) -> str:
+    return f"{event.data['reason']} ({event.data['who']})"

@@ -22,6 +22,7 @@ from reconciler.daemon import said
 from reconciler.daemon.acts import Acts
 from reconciler.daemon.crumbs import Busy, Crumbs
 from reconciler.daemon.dues import Dues
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.previews import Previews
@@ -275,7 +276,8 @@ class Loop:
     def _reconcile(self, read: Read, now: datetime) -> None:
         self._found(read.desired.revision, now)
         self._read = replace(read, desired=self.payloads.with_specs(read.desired))
-        self.apply(now)
+        with uncollected() if self.ledger.observed.revision is None else contextlib.nullcontext():
+            self.apply(now)
 
     def _found(self, revision: str, now: datetime) -> None:
         if self.ledger.observed.stale:
@@ -313,8 +315,9 @@ class Loop:
             return
         try:
             gone = [path for path, text in keep.rows.items() if not text]
+            # Without the empty key nothing of it counts: a kill between the two leaves no file that is gone.
+            self.ledger.store.cache_delete(CACHE, ["", *gone])
             self.ledger.store.cache_put(CACHE, {path: text for path, text in keep.rows.items() if text})
-            self.ledger.store.cache_delete(CACHE, gone)
         except ReconcilerError as error:  # a name that no column holds, too: a cache must not end the daemon
             log.warning("what was read of git is not kept for the next start: %s", error)
         else:

@@ -6,6 +6,7 @@ was read can be saved and loaded, so that a restart or a one-line commit costs w
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from reconciler.core.assemble import Assembly
@@ -13,6 +14,7 @@ from reconciler.core.document import NOTHING
 from reconciler.core.file_read import Entry
 from reconciler.core.overlay import Overlay
 from reconciler.daemon.answers import WHOLE, Answers, Scope, file_scope, scopes_of, source_scope
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.poison import NO_POISON, Poison
 from reconciler.daemon.reading import BASE, Environment, Texts, stamp
 from reconciler.daemon.spec_dir import SpecDir
@@ -42,7 +44,7 @@ class Observer:
         self._dir = SpecDir(specs)
         self._env = env
         self._overlay = Overlay(variables=env.variables)
-        self._reader = RowReader(words, ours, resolve, bring, poison)
+        self._reader = RowReader(words, ours, resolve, bring, poison, tracked=env)
         self.revision: str | None = None
         self.specs = self._reader.specs
         """Effective specs that were read and may not be in the store yet, by digest."""
@@ -64,6 +66,10 @@ class Observer:
 
     def desired(self, repo: Repository, head: str, applied: str | None) -> Desired:
         """The desired state at `head`. Raises SourceUnavailableError; then what was read before stays."""
+        with uncollected() if self._tree is None else nullcontext():
+            return self._at(repo, head, applied)
+
+    def _at(self, repo: Repository, head: str, applied: str | None) -> Desired:
         new_tree = repo.commit(head).tree
         with self._reader.view(repo, new_tree) as view:
             overlay = self._overlay_at(view)
@@ -87,6 +93,12 @@ class Observer:
     def looks_elsewhere(self) -> bool:
         """Whether a deployment's source may move though this branch does not."""
         return bool(self._elsewhere_files)
+
+    @property
+    def followed(self) -> set[str]:
+        """The other branches of this repository that deployments follow."""
+        entries = (entry for path in self._elsewhere_files for entry in self._rows[path].read.entries)
+        return {e.source.branch for e in entries if e.source.kind is SourceKind.BRANCH and e.source.branch}
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -228,10 +240,14 @@ class Observer:
             del self.specs[name]
 
     def restore(self, items: Mapping[str, bytes]) -> None:
-        """Take up what an earlier process kept; anything else than all of it is as good as nothing."""
+        """Take up what an earlier process kept; anything else than all of it is as good as nothing.
+
+        Then all of it goes when this one keeps what it read: a file that is gone since would come back from it.
+        """
         head = json.loads(items.get("", b"{}"))
         wanted = stamp(self._dir.path, head.get("revision"), self._env)
         if head.get("held") or any(head.get(key) != value for key, value in wanted.items()):
+            self._dirty |= items.keys() - {""}
             return
         for path, text in items.items():
             if path and text:

@@ -5,12 +5,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from reconciler import plugins, pools
 from reconciler.core import job_variables, version
 from reconciler.core.script import TRIGGER
+from reconciler.core.template import mentioned
+from reconciler.daemon import places
 from reconciler.daemon.config import MIB, Settings, passed_on
 from reconciler.daemon.copies import Copies, Wanted
 from reconciler.daemon.mirrors import Mirrors
@@ -47,6 +49,8 @@ class Launch:
     """Job variables given for this run alone."""
     revision: str | None = None
     """The applied revision, whose encrypted files it may need."""
+    stands: places.Stands | None = None
+    """Where its spec stands."""
 
 
 class Orders:
@@ -57,6 +61,7 @@ class Orders:
     ) -> None:
         """`keepers` keep runs that go to no declared pool, by a word that is no pool's type."""
         self._common = common
+        self._specs = settings.specs
         self._mirrors = mirrors
         self._passed_on = passed_on(settings.pass_env)
         self.sealed = Sealed(settings, common)
@@ -111,6 +116,10 @@ class Orders:
             "flow": flow,
             **({"preview": run.preview} if run.preview else {}),
         }
+        if schema := _of_the_run(spec, what.parameters):
+            order["schema"] = schema
+        if what.stands and run.spec_commit and (names := places.named(spec)):
+            order["stands"] = {**asdict(what.stands), "names": names}
         return order | {"secrets": self.sealed.said(order, preview=bool(run.preview), revision=what.revision)}
 
     def _pull(self, run: Run, spec: Mapping[str, Json]) -> list[Json]:
@@ -142,7 +151,17 @@ class Orders:
         folder.mkdir(mode=0o700, exist_ok=True)
         if said := order.get("secrets"):
             self.sealed.lay_out(self._repository(self._common), folder, said)
+        if stands := order.get("stands"):
+            order = {**order, "places": self._places(order["spec_commit"], dict(stands))}
         whole.put(folder, ORDER, json.dumps(order).encode())
+
+    def _places(self, commit: str, stands: dict[str, Json]) -> dict[str, str]:
+        names = stands.pop("names")
+        try:
+            repo = self._repository(self._common)
+        except SourceUnavailableError:
+            return {}
+        return places.found(repo, self._specs, commit, places.Stands(**stands), names)
 
     def remove(self, work: Path) -> None:
         """A working copy goes, when there is time for it."""
@@ -232,3 +251,13 @@ class Orders:
             pool.close()
         for _, repo in self._open.values():
             repo.close()
+
+
+def _of_the_run(spec: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json] | None:
+    """What is left of the schema to check: that of values which only the run knows."""
+    schema = spec.get("parameter_openapi_schema")
+    later = [name for name, value in parameters.items() if any(mentioned([value]))]
+    if not later or not schema or not spec.get("enforce_parameter_schema", True):
+        return None
+    properties = schema.get("properties") or {}
+    return {**schema, "properties": {name: properties[name] for name in later if name in properties}}

@@ -1,6 +1,7 @@
 """The versions of a deployment, read from the log page by page. Called by daemon/quarantines and by reading verbs."""
 
 from collections.abc import Iterator
+from heapq import merge
 
 from reconciler.core.versions import OWN, Version, versions
 from reconciler.model.fact import REPOSITORY, Event
@@ -8,6 +9,7 @@ from reconciler.stores import Log
 
 PAGE = 1000
 APPLIED = ("RevisionApplied",)
+PREVIEWED = ("PreviewApplied",)
 
 
 def read(log: Log, name: str) -> Iterator[Version]:
@@ -23,6 +25,9 @@ def _merged(log: Log, name: str) -> Iterator[Event]:
         return
     # What was applied before there was a deployment of this name says nothing of it.
     applied = _paged(log, subject=REPOSITORY, types=APPLIED, after=left.seq)
+    if branch := left.data.get("preview"):
+        moves = _paged(log, subject=branch, types=PREVIEWED, after=left.seq)
+        applied = merge(applied, moves, key=lambda event: event.seq)
     right = next(applied, None)
     while left or right:
         if right is None or (left is not None and left.seq < right.seq):

@@ -21,7 +21,9 @@ from reconciler.stores import Store
 log = logging.getLogger("reconciler")
 
 KIND = "previews"
-"""The kind under which the branches that are too many are cached in the store, for `status`."""
+"""The kind under which the branches that are not previewed are cached in the store, for `status`."""
+UNREAD = "unread"
+"""The key of those that cannot be read, by branch the reason; too many are under the empty key."""
 NONE = Policy()
 """Nothing is previewed."""
 TOLD = 10
@@ -40,8 +42,10 @@ class Previews:
         """The commit that each branch was last asked to be read at."""
         self._left: tuple[str, ...] = ()
         """Branches that match and are too many."""
-        self._kept: tuple[str, ...] | None = None if policy.patterns else ()
-        """Those that were told last."""
+        self._unread: dict[str, str] = {}
+        """Why branches cannot be read; while one is read again, why it could not the last time."""
+        self._kept: tuple[tuple[str, ...], dict[str, str]] | None = None if policy.patterns else ((), {})
+        """What was told last."""
         self._stirred = True
         """Whether to decide in the next turn."""
         self._due: set[str] | None = None
@@ -87,7 +91,10 @@ class Previews:
         self._stirred = True
         if self._due is not None:
             self._due.add(message.branch)
-        if message.desired is None:
+        if message.desired is not None:
+            self._unread.pop(message.branch, None)
+        elif self._unread.get(message.branch) != message.reason:
+            self._unread[message.branch] = message.reason
             log.warning("branch %s cannot be previewed: %s", message.branch, message.reason)
 
     def wake_at(self) -> datetime | None:
@@ -110,6 +117,7 @@ class Previews:
         for branch in self._read.keys() - live.keys():
             del self._read[branch]
         self._asked = {branch: commit for branch, commit in self._asked.items() if branch in live}
+        self._unread = {branch: why for branch, why in self._unread.items() if branch in live}
         self._request(live)
         for branch, commit in live.items():
             read = self._read.get(branch) if due is None or branch in due else None
@@ -176,12 +184,12 @@ class Previews:
                 there = {d.digest for d in observed.of_preview(branch).values()}
                 texts = {name: text for name, text in read.texts.items() if name not in there}
                 self._read[branch] = replace(read, texts=texts, desired=replace(read.desired, specs=Texts(texts)))
-        if self._left != self._kept:
-            self._kept = self._left
-            if self._left:
+        if self._kept != (self._left, self._unread):
+            before, self._kept = self._kept, (self._left, dict(self._unread))
+            if self._left and (before is None or before[0] != self._left):
                 log.warning("%d more branches match, and are not previewed: %s", len(self._left), _few(self._left))
             with contextlib.suppress(StoreError):
-                store.cache_put(KIND, {"": canonical(list(self._left))})
+                store.cache_put(KIND, {"": canonical(list(self._left)), UNREAD: canonical(self._unread)})
 
 
 def _few(branches: tuple[str, ...]) -> str:

@@ -16,9 +16,7 @@ class Elsewhere:
     commit: str
 
 
-CACHE = "specs"
-"""The kind under which the observer's rows are cached in the store."""
-FORMAT = 4
+FORMAT = 5
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
 
@@ -30,21 +28,32 @@ class Environment:
     """Of the overlay, if any."""
     variables: Mapping[str, Json] = field(default_factory=dict)
     """The operator's own, over those of overlay and files."""
+    branch: str | None = None
+    """The tracked one, where it is known: a `git_clone` of it is of the revision that is read."""
+
+    remote: str | None = None
+    """The tracked branch is one of this remote: its branches count before those of the clone, which nobody moves."""
 
     @classmethod
-    def of(cls, name: str | None, variables: Mapping[str, Json]) -> "Environment":
+    def of(
+        cls, name: str | None, variables: Mapping[str, Json], branch: str | None = None, remote: str | None = None
+    ) -> "Environment":
         """As set; an empty name is none."""
-        return cls(name or None, variables)
+        return cls(name or None, variables, branch, remote)
 
 
 BASE = Environment()
 """No environment: the spec files as they are."""
 
+CACHE = "specs"
+"""The kind under which the observer's rows are cached in the store."""
+
 
 def stamp(specs: str, revision: str | None, env: Environment = BASE) -> dict[str, Json]:
     """What must be the same for what was kept to be of use."""
     return {
-        "format": FORMAT, "specs": specs, "env": env.name, "variables": dict(env.variables), "revision": revision
+        "format": FORMAT, "specs": specs, "env": env.name, "variables": dict(env.variables), "branch": env.branch,
+        "remote": env.remote, "revision": revision,
     }  # fmt: skip
 
 
@@ -86,6 +95,9 @@ class Texts(Mapping[str, Mapping[str, Json]]):
     def __getitem__(self, key: str) -> Mapping[str, Json]:
         found: Mapping[str, Json] = json.loads(self.texts[key])
         return found
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.texts  # by default, found out by parsing
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.texts)

@@ -151,11 +151,16 @@ class Looker:
         return head
 
     def _fetch(self, repo: Repository) -> bool:
-        """Fetch the tracked branch where that is due; whether it was."""
+        """Fetch the tracked branch, and others that specs follow, where that is due; whether it was."""
         with self._news:
             due, self._fetch_asked = self._fetch_asked, False
         if self._tracked.remote and due:
             git.remote.fetch(repo, self._tracked.remote, self._tracked.branch, timeout=FETCH_TIMEOUT)
+            if self._observer is not None and (followed := self._observer.followed):
+                for why in git.remote.fetch_branches(
+                    repo, self._tracked.remote, followed.__contains__, timeout=FETCH_TIMEOUT
+                ):
+                    log.warning("a branch that specs follow was not fetched: %s", why)
         return due
 
     def _read(self, repo: Repository, head: str) -> Read | Unchanged:

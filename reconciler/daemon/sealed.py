@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.core import job_variables, references, version
 from reconciler.daemon.config import Settings
+from reconciler.daemon.spec_dir import SpecDir
 from reconciler.engine import whole
 from reconciler.engine.vault import ENCRYPTED, TYPES
 from reconciler.git import tree
@@ -34,8 +35,7 @@ class Sealed:
         self._common = common
         self.places = [str(Path(place).expanduser().absolute()) for place in settings.secrets]
         self._for_previews = settings.preview_secrets
-        under = settings.specs.strip("/")
-        self._folder = ENCRYPTED if under in {"", "."} else f"{under}/{ENCRYPTED}"
+        self._folder = SpecDir(settings.specs).secrets
         self._first = settings.env or ""
 
     def said(self, order: Mapping[str, Any], *, preview: bool, revision: str | None) -> dict[str, Json] | None:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.core._parse_keys import nearest
+from reconciler.engine.vault import ENCRYPTED
 from reconciler.git import tree
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
 
 ROOT_FILE = "prefect.yaml"
 YAML = (".yaml", ".yml")
-OVERLAYS, SECRETS = "env", "secrets"
-"""Folders in the directory of spec files: nothing below them is read as a spec."""
+OVERLAYS = "env"
 
 
 class SpecDir:
@@ -20,7 +20,10 @@ class SpecDir:
     def __init__(self, path: str) -> None:
         self.path = "" if path.strip("/") == "." else path.strip("/")
         self.inside = f"{self.path}/" if self.path else ""
-        self._apart = (f"{self.inside}{OVERLAYS}", f"{self.inside}{SECRETS}")
+        self.secrets = f"{self.inside}{ENCRYPTED}"
+        """The folder of encrypted files."""
+        self._apart = (f"{self.inside}{OVERLAYS}", self.secrets)
+        """Nothing below these is read as a spec."""
 
     def is_spec(self, path: str) -> bool:
         """Whether a file of this path is read as specs."""
@@ -65,11 +68,15 @@ class SpecDir:
             if entry is not None:
                 return entry
         known = sorted(self.environments(repo, top))
-        path = f"{self._apart[0]}/{name}.yaml"
+        path = self.overlay_path(name)
         raise SourceUnavailableError(
             f"there is no environment {name!r} here: no {path}{nearest(name, known)}",
             hint=f"known: {', '.join(known)}" if known else f"commit {path}, or serve without --env",
         )
+
+    def overlay_path(self, name: str) -> str:
+        """Where the overlay of an environment is to be written."""
+        return f"{self._apart[0]}/{name}.yaml"
 
     def _is_apart(self, path: str) -> bool:
         return any(path == folder or path.startswith(f"{folder}/") for folder in self._apart)

@@ -15,7 +15,7 @@ from reconciler.core.file_read import FileRead, read_of
 from reconciler.core.overlay import Overlay
 from reconciler.core.parse import parse
 from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison
-from reconciler.daemon.reading import Elsewhere
+from reconciler.daemon.reading import BASE, Elsewhere, Environment
 from reconciler.daemon.view import FILE_LIMIT, Bring, View
 from reconciler.daemon.words import Words
 from reconciler.git import history, tree
@@ -64,10 +64,18 @@ class RowReader:
     """Reads spec files, each with the code it names."""
 
     def __init__(
-        self, words: Words, ours: Callable[[str], bool], resolve: Resolve, bring: Bring, poison: Poison = NO_POISON
+        self,
+        words: Words,
+        ours: Callable[[str], bool],
+        resolve: Resolve,
+        bring: Bring,
+        poison: Poison = NO_POISON,
+        *,
+        tracked: Environment = BASE,
     ) -> None:
         self._words = words
         self._ours = ours
+        self._tracked = tracked
         self._resolve = resolve
         self._bring = bring
         self._poison = poison
@@ -134,7 +142,9 @@ class RowReader:
     def _declare(self, data: bytes, path: str, overlay: Overlay, code: Callable[[Source], Code]) -> FileRead:
         words = self._words
         found = parse(data, path, check_step=words.check_step, check_schedule=words.check_schedule, overlay=overlay)
-        return declare(found, code, self._ours, check_pool=words.check_pool, kinds=words.pools)
+        return declare(
+            found, code, self._ours, check_pool=words.check_pool, kinds=words.pools, tracked=self._tracked.branch
+        )
 
     def _code(self, view: View, source: Source, asked: set[str], elsewhere: dict[Source, str]) -> Code:
         if source.kind is SourceKind.NONE:
@@ -174,7 +184,7 @@ class RowReader:
             return self._resolve(source)
         if source.kind is SourceKind.COMMIT and source.commit:
             return Elsewhere(str(repo.common_dir), source.commit)
-        tip = repo.named(source.branch or "")
+        tip = repo.named(source.branch or "", self._tracked.remote)
         if tip is None:
             raise SourceUnavailableError(f"there is no branch or tag {source.branch!r}")
         found = history.newest(repo, tip, {"": source.directories or (".",)})[""]

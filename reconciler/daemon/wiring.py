@@ -1,13 +1,12 @@
 """Builds the daemon and holds the only clock. Called by `serve`, `demo` and tests."""
 
 import contextlib
-import gc
 import os
 import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.daemon.acts import SERVED
 from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.crumbs import Crumbs
+from reconciler.daemon.garbage import uncollected
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
@@ -156,7 +156,7 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
     with opened() as repo:
         lock = Lock(state, {"branch": settings.branch or repo.head_branch()})
         store = SqliteStore.open(state.log)
-        with _uncollected():
+        with uncollected():
             ledger = Ledger(store)
         branch, env = _track(ledger, settings, repo, now)
         crumbs = Crumbs(state.crumbs)
@@ -168,7 +168,8 @@ def build(path: Path, state: StateDir, settings: Settings, now: Callable[[], dat
         observer = lambda: shell.observe.Observer(  # noqa: E731 - a thing to hand over
             settings.specs, shell.words.words(), mirrors.ours, mirrors.resolve, mirrors.submodules, avoided, env=env
         )
-        looker = Looker(tracked, observer, inbox.put, Kept(state.log, settings.specs, env), ledger.observed.revision)
+        kept = Kept(state.log, SpecDir(settings.specs).path, env)
+        looker = Looker(tracked, observer, inbox.put, kept, ledger.observed.revision)
         looker.branches.patterns = settings.preview
         also = looker.branches.asked_for if settings.preview else None
         watch = Watch(repo, branch, looker.look, remote=settings.remote, also=also)
@@ -223,24 +224,13 @@ def sweep_offline(path: Path, state: StateDir, settings: Settings, *, dry: bool)
         lock.release()
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """What is made here stays: looking for garbage among it, now or later, only costs time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 class Kept:
     """What an earlier daemon kept of its reading, read by another thread than the loop's."""
 
     def __init__(self, log: Path, specs: str, env: Environment) -> None:
         self._log = log
         self._env = env
-        self._specs = specs.strip("/")
+        self._specs = specs
 
     def still_says(self, head: str) -> bool:
         """Whether reading `head` would say what was kept: then nothing needs to be read."""
@@ -267,7 +257,9 @@ def _track(
         raise NotFoundError(f"there is no remote {settings.remote!r}", hint=f"known: {known}")
     if settings.branch and not settings.remote and branch != repo.head_branch() and repo.branch(branch) is None:
         raise NotFoundError(f"there is no branch {branch!r}", hint="`git branch` lists them")
-    env = Environment.of(observed.env if settings.env is None else settings.env, settings.variables)
+    env = Environment.of(
+        observed.env if settings.env is None else settings.env, settings.variables, branch, settings.remote
+    )
     head = repo.branch(branch, settings.remote)
     if env.name is not None and env.name != observed.env and head is not None:
         SpecDir(settings.specs).overlay(repo, repo.commit(head).tree, env.name)

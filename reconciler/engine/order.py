@@ -1,7 +1,7 @@
 """What a run is to do: the order the daemon writes into the run directory. Read by the template and the run."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,10 @@ class Order:
     flow: dict[str, Any]
     limits: dict[str, int]
     notify: str | None = None
+    schema: dict[str, Any] | None = None
+    """Of the parameters that hold placeholders, where the spec enforces one."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Where placeholders stand in the spec files: `file:line` by name."""
     secrets: dict[str, Any] | None = None
     """Where secrets are looked for; None where the order refers to none."""
     timed: bool = True
@@ -82,7 +86,7 @@ def load(run_dir: Path) -> Order:
         given["templated"] = b"{{" in text or b"{%" in text or b"\\u" in text
         given["pull"] = tuple(given.get("pull") or ())
         given["tags"] = tuple(given.get("tags") or ())
-        for mapping in ("parameters", "labels", "env", "flow", "limits"):
+        for mapping in ("parameters", "labels", "env", "flow", "limits", "places"):
             given[mapping] = dict(given.get(mapping) or {})
         return Order(**given)
     except (AttributeError, TypeError) as error:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.core.template import KEEP, MissingValueError, TemplateError, fill, follow, mentioned
+from reconciler.engine.order import Order
 from reconciler.model.errors import StepError
 
 
@@ -18,15 +19,15 @@ def known(outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {**{f"${name}": value for name, value in os.environ.items()}, **outputs}
 
 
-def filled(parameters: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run with what it knows put in. Raises StepError naming the parameter."""
+def filled(todo: Order, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run with what it knows put in. Raises StepError naming the parameter, file and line."""
     values = known(outputs)
     found = {}
-    for name, value in parameters.items():
+    for name, value in todo.parameters.items():
         try:
             found[name] = fill(value, partial(_look_up, values))
         except (MissingValueError, TemplateError) as error:
-            raise StepError(f"parameter {name}: {_why(error)}") from None
+            raise StepError(f"parameter {name}: {why(error, todo)}") from None
     return found
 
 
@@ -46,12 +47,12 @@ def environment(declared: Mapping[str, str | None]) -> dict[str, str | None]:
     return found
 
 
-def check(declared: Mapping[str, str | None]) -> None:
+def check(todo: Order) -> None:
     """Raises StepError when `environment` had to take a variable away."""
-    for name, value in declared.items():
+    for name, value in todo.env.items():
         lacking = [word for word, _ in mentioned(value) if word.startswith("$")] if value and "{{" in value else []
         if lacking and name not in os.environ:
-            raise StepError(f"job variable env.{name}: {_why(MissingValueError(lacking[0]))}")
+            raise StepError(f"job variable env.{name}: {why(MissingValueError(lacking[0]), todo)}")
 
 
 def _look_up(values: Mapping[str, Any], name: str) -> Any:
@@ -59,7 +60,9 @@ def _look_up(values: Mapping[str, Any], name: str) -> Any:
     return follow(values, name) if root in values or root.startswith("$") else KEEP
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception, todo: Order) -> str:
+    """What to tell of a placeholder: where it stands, and what lets a run see more."""
+    place = todo.places.get(error.name) if isinstance(error, MissingValueError) else None
     unlisted = isinstance(error, MissingValueError) and error.name.startswith("$")
     hint = ": the run's environment has no such variable (the setting pass_env lets it see more)" if unlisted else ""
-    return f"{error}{hint}"
+    return f"{error}{f' ({place})' if place else ''}{hint}"

@@ -91,7 +91,7 @@ def pull(run_dir: Path, todo: Order, journal: Journal, before: Source | None = N
         try:
             environment = _step(entry, todo, source, work)
         except Exception as error:  # noqa: BLE001 - whatever a step raises fails the run, as a fact
-            what = hidden.text(_words(error))
+            what = hidden.text(_words(error, todo))
             message = f"pull step {index} ({entry['step']}) failed: {what}"
             journal.write("step", **_fact(index, entry, began), ok=False, error=message[:_ERROR_CHARACTERS])
             raise StepError(message) from None
@@ -104,11 +104,13 @@ def pull(run_dir: Path, todo: Order, journal: Journal, before: Source | None = N
     return source
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, todo: Order) -> str:
     match error:
         case ReconcilerError():
             return f"{error.message}: {error.hint}" if error.hint else error.message
-        case TemplateError() | MissingValueError() | OSError():
+        case MissingValueError():
+            return placeholders.why(error, todo)
+        case TemplateError() | OSError():
             return str(error)
     return f"{type(error).__name__}: {error}"
 

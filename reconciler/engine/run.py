@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from reconciler.engine import (
     call,
+    fitting,
     handover,
     hidden,
     load,
@@ -102,13 +103,15 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
     try:
         hidden.check()
         if todo.templated:
-            placeholders.check(todo.env)
+            placeholders.check(todo)
         source = pull.pull(run_dir, todo, journal, before)
         os.chdir(source.directory)
         load.without_bytecode(run_dir / pull.WORK)
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
-        given = placeholders.filled(todo.parameters, source.outputs) if todo.templated else todo.parameters
-        arguments = parameters.bind(loaded.flow, hidden.filled(given))
+        given = placeholders.filled(todo, source.outputs) if todo.templated else todo.parameters
+        given = hidden.filled(given)
+        fitting.check(todo.schema, given)
+        arguments = parameters.bind(loaded.flow, given)
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))

@@ -96,7 +96,7 @@ class Held:
 def find(todo: Order, run_dir: Path, vault: Mapping[str, Any] | None) -> Held:
     """The secrets that an order refers to; `vault` is what the daemon's environment holds. Never raises."""
     wanted = references.of_run(todo.pull, todo.parameters, todo.env)
-    given = todo.secrets or {}
+    given, given_at = todo.secrets or {}, todo.places
     sources = list(_sources(given, run_dir, vault or {}))
     values: dict[str, str] = {}
     missing: dict[str, str] = {}
@@ -108,7 +108,8 @@ def find(todo: Order, run_dir: Path, vault: Mapping[str, Any] | None) -> Held:
         if value is None and len(sources) == 1:
             why += "; the setting `secrets` names folders and files that hold more"
         if value is None:
-            missing[name] = why
+            place = given_at.get(f"{references.PREFIX}{name}")
+            missing[name] = f"({place}) {why}" if place else why
         elif fault := unfit(value):
             missing[name] = fault
         else:

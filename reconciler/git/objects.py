@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dulwich.object_format import ObjectFormat
-from dulwich.pack import Pack, PackFileDisappeared
+from dulwich.pack import Pack, PackFileDisappeared, apply_delta
 
 from reconciler.model.errors import ReconcilerError, SourceUnavailableError
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 _KINDS = {b"commit": COMMIT, b"tree": TREE, b"blob": BLOB, b"tag": TAG}
 NAMES = {number: name.decode() for name, number in _KINDS.items()}
-_DELTA_BY_OFFSET, _DELTA_BY_NAME = 6, 7
+_DELTAS = _DELTA_BY_OFFSET, _DELTA_BY_NAME = 6, 7
+_SIZES = 32
+"""Bytes at the start of a delta that hold the sizes of its base and of what it makes."""
 _DELTA_CACHE = 16 << 20
 _ALTERNATES_DEPTH = 5
 
@@ -146,10 +148,13 @@ class _Packed:
     """One pack, opened when first asked."""
 
     def __init__(self, path: str, fmt: ObjectFormat) -> None:
-        self.pack = Pack(path, object_format=fmt, delta_base_cache_limit=_DELTA_CACHE)
+        self.pack = Pack(path, object_format=fmt)
         self._path = path + ".pack"
         self._bytes: mmap.mmap | None = None
         self._id_length = fmt.oid_length
+        self._bases: dict[int, tuple[int, bytes]] = {}
+        """What deltas build on and make, by offset; the oldest first."""
+        self._held = 0
 
     def offset(self, sha: bytes) -> int | None:
         try:
@@ -161,31 +166,59 @@ class _Packed:
         if self._bytes is None:
             with open(self._path, "rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        kind, size, at = _entry_header(self._bytes, offset)
-        if kind in (_DELTA_BY_OFFSET, _DELTA_BY_NAME):
-            return self._read_delta(offset, limit, at if kind == _DELTA_BY_OFFSET else at + self._id_length)
-        _refuse_past(limit, size)
-        # Deflate never grows data by more than a few bytes in a thousand.
-        unpacker = zlib.decompressobj()
-        data = unpacker.decompress(self._bytes[at : at + size + size // 64 + 128], size + 1)
-        if len(data) != size:
-            raise ValueError("a packed object is not as long as its header says")
+        contents = self._bytes
+        kind, size, at = _entry_header(contents, offset)
+        if kind not in _DELTAS:
+            _refuse_past(limit, size)
+            return kind, _inflated(contents, at, size)
+        if (known := self._bases.get(offset)) is not None:
+            _refuse_past(limit, len(known[1]))
+            return known
+        return self._read_delta(contents, offset, limit)
+
+    def _read_delta(self, contents: mmap.mmap, offset: int, limit: int) -> tuple[int, bytes]:
+        """An object that is written as what differs from another, which may be written so too."""
+        deltas: dict[int, bytes] = {}
+        at = offset
+        while (base := self._bases.get(at)) is None:
+            kind, size, start = _entry_header(contents, at)
+            if kind not in _DELTAS:
+                base = self._keep(at, (kind, _inflated(contents, start, size)))
+                break
+            before, start = self._base_of(contents, kind, at, start)
+            deltas[at] = _inflated(contents, start, size, None if deltas else limit)
+            if before in deltas:
+                raise ValueError("a delta builds on itself")
+            at = before
+        kind, data = base
+        for at, delta in reversed(deltas.items()):
+            data = b"".join(apply_delta(data, delta))
+            self._keep(at, (kind, data))
         return kind, data
 
-    def _read_delta(self, offset: int, limit: int, at: int) -> tuple[int, bytes]:
-        contents = self._bytes
-        if contents is None:
-            raise ValueError("read from a closed pack")
-        if contents[offset] & 0x70 == _DELTA_BY_OFFSET << 4:
-            while contents[at] & 0x80:
-                at += 1
-            at += 1
-        start = zlib.decompressobj().decompress(contents[at : at + 128], 32)
-        _base, after = _varint(start, 0)
-        size, _end = _varint(start, after)
-        _refuse_past(limit, size)
-        kind, chunks = self.pack.resolve_object(offset, *self.pack.data.get_object_at(offset))
-        return kind, chunks if isinstance(chunks, bytes) else b"".join(chunks)  # type: ignore[arg-type]
+    def _base_of(self, contents: mmap.mmap, kind: int, at: int, start: int) -> tuple[int, int]:
+        """Where the base of a delta lies, and where its data begins."""
+        if kind == _DELTA_BY_NAME:
+            end = start + self._id_length
+            base = self.offset(contents[start:end])
+            if base is None:
+                raise ValueError("the base of a delta is not in its pack")
+            return base, end
+        back, byte = contents[start] & 0x7F, contents[start]
+        while byte & 0x80 and back < at:
+            start += 1
+            byte = contents[start]
+            back = (back + 1 << 7) | (byte & 0x7F)
+        if not 0 < back < at:
+            raise ValueError("a delta builds on what is not before it")
+        return at - back, start + 1
+
+    def _keep(self, offset: int, made: tuple[int, bytes]) -> tuple[int, bytes]:
+        self._bases[offset] = made
+        self._held += len(made[1])
+        while self._held > _DELTA_CACHE:
+            self._held -= len(self._bases.pop(next(iter(self._bases)))[1])
+        return made
 
     def close(self) -> None:
         self.pack.close()
@@ -204,6 +237,27 @@ def _entry_header(contents: mmap.mmap, at: int) -> tuple[int, int, int]:
         size |= (byte & 0x7F) << shift
         shift += 7
     return kind, size, at + 1
+
+
+def _inflated(contents: mmap.mmap, at: int, size: int, limit: int | None = None) -> bytes:
+    """The data of a pack entry, as long as its header says; of a delta, what it makes may have at most `limit` bytes.
+
+    Raises TooLargeError, before anything is unpacked; ValueError for another size.
+    """
+    # Deflate never grows data by more than a few bytes in a thousand.
+    packed = contents[at : at + size + size // 64 + 128]
+    unpacker = zlib.decompressobj()
+    data = b""
+    if limit is not None:
+        data = unpacker.decompress(packed, _SIZES)
+        _base, after = _varint(data, 0)
+        _refuse_past(limit, _varint(data, after)[0])
+        packed = unpacker.unconsumed_tail
+    if len(data) < size or limit is None:
+        data += unpacker.decompress(packed, size - len(data) + 1)
+    if len(data) != size:
+        raise ValueError("a packed object is not as long as its header says")
+    return data
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

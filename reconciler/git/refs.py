@@ -14,7 +14,6 @@ from reconciler.git.location import Location
 from reconciler.model.errors import SourceUnavailableError
 
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_HEADS = b"refs/heads/"
 
 
 class Refs:
@@ -39,12 +38,22 @@ class Refs:
 
     def head_branch(self) -> str | None:
         """The branch that HEAD of this work tree names, born or not; None when detached."""
+        return self._names("HEAD", "refs/heads/")
+
+    def cloned_branch(self, remote: str) -> str | None:
+        """The branch that HEAD of a remote named when it was cloned; None where that is not known."""
+        return self._names(f"refs/remotes/{remote}/HEAD", f"refs/remotes/{remote}/")
+
+    def _names(self, symbolic: str, prefix: str) -> str | None:
+        """What a symbolic ref names below a prefix."""
         try:
-            value = self.container.read_ref(Ref(b"HEAD"))
-        except (KeyError, ValueError):
+            value = self.container.read_ref(_ref(symbolic))
+        except (KeyError, ValueError, OSError):
             value = None
-        target = value.removeprefix(b"ref: ").strip() if value and value.startswith(b"ref: ") else b""
-        return target.removeprefix(_HEADS).decode("utf-8", "surrogateescape") if target.startswith(_HEADS) else None
+        target = value.removeprefix(b"ref: ").strip().decode("utf-8", "surrogateescape") if value else ""
+        return (
+            target.removeprefix(prefix) if value and value.startswith(b"ref: ") and target.startswith(prefix) else None
+        )
 
     def under(self, prefix: str) -> dict[str, str]:
         """Every ref below a full prefix (`refs/x/`) with its id."""

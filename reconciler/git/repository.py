@@ -73,13 +73,31 @@ class Repository:
         """The branch HEAD of this work tree names, even before its first commit; None when detached."""
         return self.refs.head_branch()
 
+    def main_branch(self) -> str | None:
+        """Taken for the tracked branch where nobody said: the one a remote's HEAD named, else the one HEAD names."""
+        remotes = sorted(self.remotes(), key=lambda name: name != "origin")
+        found = (name for remote in remotes if (name := self.refs.cloned_branch(remote)))
+        return next(found, None) or self.head_branch()
+
+    def branch_named(self, word: str) -> str | None:
+        """The branch that a revision is the name of, as `main`, `origin/main` or a full ref; None where of none."""
+        word = word.removeprefix("refs/").removeprefix("heads/").removeprefix("remotes/")
+        remote, _, name = word.partition("/")
+        if self.branch(word) is not None:
+            return word
+        return name if remote in self.remotes() and self.branch(name, remote) is not None else None
+
     def branch(self, name: str, remote: str | None = None) -> str | None:
         """The commit of a local branch, or of a remote's as last fetched; None when there is none."""
         return self.refs.read(branch_ref(name, remote))
 
-    def named(self, name: str) -> str | None:
-        """The commit of a branch, local or as a remote was last seen to have it, else of a tag; None for neither."""
-        found = self.branch(name) or next((c for remote in self.remotes() if (c := self.branch(name, remote))), None)
+    def named(self, name: str, first: str | None = None) -> str | None:
+        """The commit of a branch, local or as a remote was last seen to have it, else of a tag; None for neither.
+
+        A branch of the remote `first` counts before a local one.
+        """
+        places = (first, None, *self.remotes())
+        found = next((c for remote in places if (c := self.branch(name, remote))), None)
         try:
             return found or self.resolve(f"refs/tags/{name}")
         except NotFoundError:

@@ -62,9 +62,9 @@ class WorkTree(Repository):
         """As the repository's."""
         return self._repo.branch(name, remote) if self._repo else None
 
-    def named(self, name: str) -> str | None:
+    def named(self, name: str, first: str | None = None) -> str | None:
         """As the repository's."""
-        return self._repo.named(name) if self._repo else None
+        return self._repo.named(name, first) if self._repo else None
 
     def has(self, name: str) -> bool:
         """As the repository's."""

@@ -5,22 +5,26 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from json import encoder
 from typing import Any
 
 _PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _encoder() -> Callable[[Any], str]:
-    """As `_PLAIN.encode` does it, which makes a new encoder in C for each call: that costs more than most values."""
-    make = getattr(encoder, "c_make_encoder", None)
+def encoder(like: json.JSONEncoder) -> Callable[[Any], str]:
+    """As `like.encode` does it, which makes a new encoder in C for each call: that costs more than most values.
+
+    What contains itself raises RecursionError here.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return _PLAIN.encode
-    chunks = make(None, _PLAIN.default, encoder.encode_basestring, None, ":", ",", True, False, False)  # noqa: FBT003
+        return like.encode
+    text = json.encoder.encode_basestring_ascii if like.ensure_ascii else json.encoder.encode_basestring
+    words = like.key_separator, like.item_separator, like.sort_keys, like.skipkeys, like.allow_nan
+    chunks = make(None, like.default, text, None, *words)
     return lambda value: "".join(chunks(value, 0))
 
 
-_encode = _encoder()
+_encode = encoder(_PLAIN)
 
 
 def canonical(value: Any) -> bytes:

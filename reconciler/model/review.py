@@ -95,6 +95,8 @@ class Review:
     plan: Plan
     scope: str
     """What was planned, where several plans of one repository lie side by side: the directory and environment."""
+    env: str | None = None
+    """The environment whose overlay was read."""
     logged: bool = False
     """Whether it was compared with what a log says is applied."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class Review:
         """The object that `plan --json` prints."""
         return {
             **self.plan.json(),
+            "env": self.env,
             "known": [problem.json() for problem in sorted(self.known)],
             "versions": [move.json() for move in self.moves],
             "slots": [times.json() for times in self.times],

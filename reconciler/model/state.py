@@ -282,6 +282,11 @@ class Observed:
         """The deployments that preview a branch."""
         return {name: d for name, d in self.deployments.items() if d.preview == branch}
 
+    def problems_of(self, deployment: Deployment) -> list[dict[str, Json]]:
+        """What is wrong with the files of the branch that a deployment is of."""
+        preview = self.previews.get(deployment.preview)
+        return preview.problems if preview else self.problems
+
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""
         for group in (self.active, self.queued, self.waiting, self.suspended):

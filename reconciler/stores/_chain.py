@@ -71,10 +71,14 @@ def seal(facts: Sequence[Fact], *, at: datetime, revision: str | None, head: tup
     return entries
 
 
-def events(entries: Iterable[Entry], at: datetime) -> list[Event]:
+def events(entries: Sequence[Entry], at: datetime) -> list[Event]:
     """The events of entries just sealed, as a later reader gets them: in UTC, tuples are lists."""
     utc = at.astimezone(UTC)
-    return [Event(e.seq, e.type, e.subject, utc, e.revision, load(e.data), e.version, e.hash) for e in entries]
+    datas = loads([e.data for e in entries])
+    return [
+        Event(e.seq, e.type, e.subject, utc, e.revision, data, e.version, e.hash)
+        for e, data in zip(entries, datas, strict=True)
+    ]
 
 
 def guard(expect: int, seq: int) -> None:

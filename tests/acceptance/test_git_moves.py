@@ -220,6 +220,21 @@ def test_a_remote_is_tracked_and_the_work_tree_left_alone(remote, tmp_path):
         assert status(here.path).keys() == {"f/a"}
 
 
+def test_branches_that_specs_name_are_those_of_the_remote(remote):
+    up, here = remote
+    up.git("branch", "side")
+    pull = "pull: [{{git_clone: {{repository: ., branch: {0}}}}}]"
+    text = "".join(f"  - {{name: {b}, entrypoint: 'f.py:f', {pull.format(b)}}}\n" for b in ("main", "side"))
+    up.commit({"specs/b.yaml": f"deployments:\n{text}"})
+    here.git("fetch", "-q")
+    here.git("branch", "-q", "side", "origin/side")  # as cloned: nobody moves it, nor main
+    with Daemon(here, "--remote", "origin", "--interval", "200ms"):
+        heads = {"main": up.commit({"f.py": flow(1)})}
+        up.git("checkout", "-q", "side")
+        heads["side"] = up.commit({"f.py": flow(2)})
+        until(lambda: {n: status(here.path).get(f"f/{n}", {}).get("source_commit") for n in heads} == heads)
+
+
 def test_credentials_in_a_remotes_url_are_never_told(remote):
     _, here = remote
     here.git("remote", "set-url", "origin", "https://me:t0psecret@127.0.0.1:9/x.git")

@@ -45,6 +45,15 @@ deployments:
 - name: step
   entrypoint: flows/f.py:load_all
   pull: [{git_clone: {repository: .}}, {run_shell_script: {script: 'echo {{ $NOWHERE }}'}}]
+- name: checked
+  entrypoint: f.py:load_all
+  parameters: {who: '{{ $LANG_OF_TEAM }}'}
+  parameter_openapi_schema: &schema {properties: {who: {type: string, maxLength: 3}}}
+- name: unchecked
+  entrypoint: f.py:load_all
+  parameters: {who: '{{ $LANG_OF_TEAM }}'}
+  parameter_openapi_schema: *schema
+  enforce_parameter_schema: false
 - name: elsewhere
   entrypoint: f.py:load_all
   work_pool: {name: kubernetes-pool}
@@ -61,7 +70,16 @@ def test_a_file_for_prefect_is_served_as_it_is(tmp_path):
             name: ended(repo.path, start(repo.path, f"load-all/{name}")) for name in ("parameter", "variable", "step")
         }
         assert {run["state"] for run in failed.values()} == {"Failed"}
-        missing = "nothing gives a value for {{ $NOWHERE }}"
-        assert f"parameter many: {missing}" in failed["parameter"]["reason"]
-        assert f"job variable env.SEEN: {missing}" in failed["variable"]["reason"]
-        assert f"pull step 1 (run_shell_script) failed: {missing}" in failed["step"]["reason"]
+        missing = "nothing gives a value for {{ $NOWHERE }} (prefect.yaml:"
+        said = {
+            "parameter": "parameter many: ",
+            "variable": "job variable env.SEEN: ",
+            "step": "pull step 1 (run_shell_script) failed: ",
+        }
+        lines = [number for number, line in enumerate(FILE.split("\n"), 1) if "$NOWHERE" in line]
+        for (name, what), line in zip(said.items(), lines, strict=True):
+            assert f"{what}{missing}{line})" in failed[name]["reason"]
+        checked = ended(repo.path, start(repo.path, "load-all/checked"))
+        assert checked["reason"] == "parameter 'who': expected at most 3 characters"
+        unchecked = ended(repo.path, start(repo.path, "load-all/unchecked"))
+        assert unchecked["result"][0] == "python"

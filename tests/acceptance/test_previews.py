@@ -64,6 +64,10 @@ def test_the_life_of_a_preview(tmp_path):
         shown(repo, SHOWN, second)
         assert (returned(repo, SHOWN), returned(repo, REAL)) == ("branch 2", "main 2")
 
+        told = [(v["what"], v["revision"], v["source_commit"], v["runs"]) for v in ask(repo.path, "history", SHOWN)]
+        assert told == [("moved", second, second, 1), ("created", first, first, 2)]
+        assert f"at revision {second[:12]}" in command(repo.path, "explain", SHOWN).stdout
+
         # A broken branch is its own trouble: what it had stays, and its problem is shown with it.
         push(repo, "feature/x", {"specs/a.yaml": "deployments: [{name: a, entrypoint: f.py:f, paused: perhaps}]"})
         until(lambda: status(repo.path)[SHOWN]["health"] == "Invalid")

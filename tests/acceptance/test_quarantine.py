@@ -10,6 +10,7 @@ from helpers_daemon import Daemon, answer, until
 from helpers_git import Repo
 
 from reconciler.cli import cli
+from reconciler.cli.plan import FORMATS
 from reconciler.model.errors import ReconcilerError
 
 NAME = "f/nightly"
@@ -49,6 +50,9 @@ def shown_everywhere(path, good: str, later: str) -> None:
     assert shown["schedules"] == []
     assert shown["spec"]["parameters"] == {"n": 1}
     assert "quarantined at" in verb(path, "explain", NAME).stdout
+    held = f"{NAME} is held at version {good[:8]}: "
+    assert {held in verb(path, "plan", "--format", word).stdout for word in FORMATS} == {True}
+    assert (path.parent / f"{path.name}.serve.log").read_text().count(f"{held}bad join (") == 2, "and after the restart"
     told = ask(path, "history", NAME)
     assert [(v["what"], v["applied"]) for v in told] == [
         ("updated", False), ("quarantined", True), ("updated", True), ("created", True),

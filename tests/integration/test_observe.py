@@ -224,6 +224,18 @@ def test_what_was_refused_has_its_spec_when_it_is_not_any_more(repo: Repo):
     assert desired.specs[desired.deployments["one/x"].digest]["name"] == "x"
 
 
+@pytest.mark.parametrize(("pool", "again"), [("big", False), ("proces", True)], ids=["implicit", "refused"])
+def test_a_file_whose_pool_nothing_declares_is_not_read_each_time(repo: Repo, pool: str, again: bool):
+    observer = fresh()
+    repo.commit({A: spec("x", pool=pool)})
+    desired = said(observer, repo)
+    assert (list(desired.pools), len(desired.notes), len(desired.problems)) == ([pool] * (not again), not again, again)
+    settle(observer, desired)
+    repo.commit({"README": "nothing of the specs"})
+    assert list(said(observer, repo).pools) == [pool] * (not again)
+    assert (A in observer.unsaved()) is again
+
+
 def link(repo: Repo, path: str, target: str) -> None:
     (repo.path / path).symlink_to(target)
 
@@ -298,9 +310,10 @@ def test_a_failure_of_git_leaves_what_was_read(repo: Repo):
 def test_what_another_format_kept_is_as_good_as_nothing(repo: Repo, text: bytes):
     repo.commit({A: spec("x")})
     observer = fresh()
-    observer.restore({"": text, A: b"not looked at"})
+    observer.restore({"": text, A: b"not looked at", B: b"gone since"})
     assert observer.revision is None
     assert list(step(observer, repo).deployments) == ["one/x"]
+    assert observer.unsaved()[B] == b""  # else its deployments would be back at the next start
 
 
 @pytest.mark.parametrize(("seed", "env"), [*((seed, BASE) for seed in range(6)), *((seed, ENV) for seed in range(4))])

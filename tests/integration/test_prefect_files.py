@@ -110,6 +110,27 @@ LOADS = {
         D.replace("flows/f", "flows\\f") + "  tags: etl\n", ["separated by /"],
     ),
     "a flow's function for its name": (D + "  flow_name: load_all\n", ["contradicts the code"]),
+    "a pool that lives on a server": (
+        D + "  work_pool: {name: my-pool, work_queue_name: any}\n",
+        ["work pool my-pool is declared nowhere: its runs go to processes of this host; declare it to say otherwise: `wo"],
+    ),
+    **{
+        f"the folder it was deployed from: {folder}": (
+            f"pull:\n- prefect.deployments.steps.set_working_directory:\n    directory: '{folder}'\n" + D, [folder_note],
+        )
+        for folder in ("/home/me/app", "/Users/me/app", "C:\\Users\\me\\app", "E:/app", "/workspaces/app", "~/app", ".")
+        for folder_note in ["the folder it was deployed from"]
+    },
+    "the folder it was deployed from, and more steps": (
+        "pull:\n- prefect.deployments.steps.set_working_directory: {id: here, directory: /home/me/app}\n"
+        "- prefect.deployments.steps.pip_install_requirements: {directory: '{{ here.directory }}'}\n" + D,
+        ["the folder it was deployed from"],
+    ),
+    "a bucket that the file itself fills": (
+        "push:\n- prefect_aws.deployments.steps.push_to_s3: {id: push, bucket: b, folder: f}\npull:\n"
+        "- prefect_aws.deployments.steps.pull_from_s3: {id: pull, bucket: '{{ push.bucket }}'}\n" + D,
+        ["continuous integration", "what `push` uploads is this repository"],
+    ),
     "triggers of every kind": (
         D + "  triggers:\n  - {enabled: true, match: {prefect.resource.id: a}, expect: [x], parameters: {p: '{{ event.id }}'}}\n"
         "  - {type: compound, require: all, within: 3600, triggers: [{type: event, expect: [a]}]}\n"
@@ -135,9 +156,21 @@ def test_what_prefect_would_run_loads(tmp_path: Path, text: str, notes: list[str
 
 SOUND = "- {name: sound, entrypoint: 'flows/f.py:load_all', pull: null}\n"
 REFUSED = {
-    "a pool that lives on a server": (
-        D + "  work_pool: {name: my-docker-pool}\n" + SOUND, "4:21", "deployments[0].work_pool.name",
-        "declare it in a spec file: `work_pools: {my-docker-pool: {type: process}}`",
+    "a pool of containers that lives on a server": (
+        D + "  work_pool: {name: my-docker-pool, job_variables: {image: 'x:y'}}\n" + SOUND, "4:21", "deployments[0].work_pool.name",
+        "its job variable `image` is for a container or another host, and such pools are not there yet",
+    ),
+    "a pool that lives on a server, and code in an image": (
+        D + "  pull: []\n  work_pool: {name: my-docker-pool}\n" + SOUND, "5:21", "deployments[0].work_pool.name",
+        "its `pull` brings no code",
+    ),
+    "a pool nearly of a declared name": (
+        "work_pools: {docker-pool: {}}\n" + D + "  work_pool: {name: docker-pol}\n" + SOUND, "5:21",
+        "deployments[0].work_pool.name", "did you mean 'docker-pool'?",
+    ),
+    "a misspelt job variable of a pool that lives on a server": (
+        D + "  work_pool: {name: p, job_variables: {envs: {}}}\n" + SOUND, "4:46",
+        "deployments[0].work_pool.job_variables.envs", "did you mean 'env'?",
     ),
     "a pool named by the environment": (
         D + "  work_pool: {name: '{{ $POOL }}'}\n" + SOUND, "4:21", "deployments[0].work_pool.name",
@@ -151,9 +184,13 @@ REFUSED = {
         D + "  pull:\n  - prefect.deployments.steps.pull_with_block: {block_document_name: x}\n" + SOUND, "5:5",
         "deployments[0].pull[0].prefect.deployments.steps.pull_with_block", "code comes from git; remove the step",
     ),
-    "a folder of Windows": (
-        D + "  pull:\n  - prefect.deployments.steps.set_working_directory: {directory: 'C:\\Users\\me'}\n" + SOUND,
-        "5:66", "deployments[0].pull[0].prefect.deployments.steps.set_working_directory.directory", "a Windows machine",
+    "a folder of Windows, after a clone": (
+        D + "  pull:\n  - git_clone: {repository: .}\n  - set_working_directory: {directory: 'C:\\Users\\me'}\n" + SOUND,
+        "6:40", "deployments[0].pull[1].set_working_directory.directory", "a Windows machine",
+    ),
+    "the deployer's folder, and no such file in this repository": (
+        D + "  path: app\n  pull:\n  - set_working_directory: {directory: /home/me/app}\n" + SOUND, "3:15",
+        "deployments[0].entrypoint", "there is no regular file 'app/flows/f.py'",
     ),
     "the inputs of a step beside it": (
         D + "  pull:\n  - prefect.deployments.steps.git_clone:\n    repository: x\n" + SOUND, "5:5",
@@ -227,14 +264,14 @@ def test_a_file_that_means_nothing_says_so_once(tmp_path: Path, text: str, at: s
     assert (f"{problem.line}:{problem.column}", words in problem.message) == (at, True), str(problem)
 
 
-def test_the_line_that_a_problem_gives_is_all_that_is_missing(tmp_path: Path):
+def test_the_line_that_a_note_gives_is_all_that_is_missing(tmp_path: Path):
     text = (D + "  work_pool: {name: docker-pool, work_queue_name: q}\n").encode()
     lay_out(tmp_path, text)
-    (problem,) = judged(tmp_path).problems
-    (line,) = re.findall(r"declare it in a spec file: `(.*)`", problem.message)
+    (note,) = judged(tmp_path).notes
+    (line,) = re.findall(r"declare it to say otherwise: `(.*)`", note.message)
     lay_out(tmp_path, text, declares=line)
     desired = judged(tmp_path)
-    assert (desired.problems, list(desired.deployments)) == ((), ["load-all/d"])
+    assert (desired.problems, desired.notes, list(desired.deployments)) == ((), (), ["load-all/d"])
 
 
 def test_a_pool_of_another_type_is_told_at_the_pool_and_its_deployments_wait(tmp_path: Path):
@@ -251,7 +288,9 @@ BESIDE = Path(__file__).parents[2].parent / "shared" / "corpus" / "prefect_yaml"
 CORPUS = Path(os.environ.get("RECONCILER_CORPUS") or BESIDE)
 AGREED = re.compile(
     r"is required|code comes from git; remove the step|a Windows machine|nothing gives a value for|unknown key"
-    r"|there is no regular file|there is no branch|declare it in a spec file|the flow's name is not known"
+    r"|there is no regular file|there is no branch|declare it in a spec file|the flow's name is not known|merge conflict"
+    r"|one key, its name|keep `schedules`|an unquoted template|must be a list|must be text|comes from a build step"
+    r"|belongs to a deployment|the environment is known in a run only|only one can version"
 )
 
 

@@ -24,6 +24,8 @@ case "$PLAN_BASE" in
   *) span="$(commit "$PLAN_BASE")...$span" ;;
 esac
 
+# A git_clone of the branch that this goes into is of what it brings.
+[ -z "${PLAN_BRANCH:-}" ] || export RECONCILER_BRANCH="$PLAN_BRANCH"
 [ -z "$PLAN_SPECS" ] || export RECONCILER_SPECS="$PLAN_SPECS"
 [ -z "$PLAN_ENV" ] || export RECONCILER_ENV="$PLAN_ENV"
 export RECONCILER_ALLOW_OWNER=true # a plan runs nothing of the repository, whoever checked it out

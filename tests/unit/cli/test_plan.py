@@ -1,5 +1,7 @@
 """The `plan` verb: against nothing, against a log, between revisions; its JSON, its text and its exit codes."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -32,7 +34,7 @@ def first(verbs, spec):
 def test_without_a_log_all_is_a_create(verbs, first):
     plan = verbs.json("plan")
     keys = ["revision", "base", "refused", "moved", "changes", "pools", "problems", "notes"]
-    assert list(plan) == [*keys, "known", "versions", "slots", "slots_more", "in_flight", "hints"]
+    assert list(plan) == [*keys, "env", "known", "versions", "slots", "slots_more", "in_flight", "hints"]
     assert (plan["revision"], plan["base"], plan["refused"]) == (first, None, None)
     (change,) = plan["changes"]
     assert list(change) == ["action", "deployment", "version", "source_commit", "reason", "diff"]
@@ -180,6 +182,37 @@ def test_every_format_says_the_same_plan(request_, tmp_path):
     assert request_("plan", "--format", "xml").exit_code == 2
 
 
+def test_the_environment_is_named_in_every_format(request_):
+    request_.repo.commit({"specs/env/prod.yaml": "variables: {x: 1}\n"}, "Overlay")
+    head = request_.repo.head()[:12]
+
+    def said(*words):
+        return request_("plan", "HEAD", "--env", "prod", *words).stdout
+
+    assert said().startswith(f"revision {head[:8]} against nothing, environment prod: 2 to create")
+    assert json.loads(said("--json"))["env"] == "prod"
+    assert "::notice title=reconciler plan%2C prod::" in said("--format", "github")
+    comment = said("--format", "markdown")
+    assert comment.startswith("<!-- reconciler plan: specs. prod -->")
+    assert f"`reconciler plan {head} --env prod`" in comment
+
+
+def test_a_commit_before_the_overlay_is_shown_without_it_and_says_so(request_):
+    before = request_.repo.head()
+    request_.repo.commit({"specs/env/prod.yaml": "patches: [{patch: {tags: [prod]}}]\n"}, "Overlay")
+    said = f"environment 'prod' came later than {before[:8]}: read without an overlay"
+    old, new = (request_("show", "--at", at, "--env", "prod", "--json") for at in (before, "HEAD"))
+    assert [n["message"] for n in json.loads(old.stdout)["notes"]] == [said]
+    assert [[d["tags"] for d in json.loads(done.stdout)["deployments"]] for done in (old, new)] == [
+        [[]] * 2,
+        [["prod"]] * 2,
+    ]
+    one = request_("show", "hello/main", "--at", before, "--env", "prod")
+    assert one.stdout.endswith(f"note {said}\n")
+    assert "no specs/env/prd.yaml" in str(request_("show", "--at", before, "--env", "prd").exception)
+    assert "--env is for --at REV" in str(request_("show", "hello/main", "--env", "prod").exception)
+
+
 def test_a_comment_is_found_again_by_its_directory_and_environment(request_):
     def first_line(**env):
         words = ["-C", str(request_.path), "plan", "main...change", "--format", "markdown"]
@@ -205,3 +238,28 @@ def test_a_shallow_clone_says_what_is_not_known_and_what_to_fetch(request_, tmp_
     )
     clone.repo.git("fetch", "-q", "--unshallow", f"file://{request_.path}", "main", "change:change")
     assert clone.json("plan", "HEAD...change")["hints"] == []
+
+
+OF_MAIN = "deployments:\n  - {name: a, entrypoint: 'f.py:f', pull: [{git_clone: {repository: ., branch: main}}]}\n"
+
+
+def test_a_clone_of_the_branch_that_a_pull_request_goes_into_is_of_what_it_brings(verbs, tmp_path):
+    verbs.repo.commit({"f.py": "def f():\n    pass\n", "specs/a.yaml": OF_MAIN}, "first")
+    verbs.repo.git("checkout", "-q", "-b", "side")
+    second = verbs.repo.commit({"f.py": "def f(n: int = 1):\n    pass\n"}, "second")
+    plans = {verbs("plan", "main..side", "--json").stdout, verbs("plan", "main...HEAD", "--json").stdout}
+    verbs.repo.git("checkout", "-q", "main")
+    verbs.repo.git("clone", "-q", "--branch", "side", str(verbs.path), str(tmp_path / "plain"))
+    plain = lambda *words: CliRunner().invoke(cli, ["-C", str(tmp_path / "plain"), *words])  # noqa: E731 - a word
+    plans |= {plain("plan", f"{span}..HEAD", "--json").stdout for span in ("origin/main", "HEAD~1", "HEAD^")}
+    (plan,) = plans
+    (change,) = json.loads(plan)["changes"]
+    assert (change["source_commit"], change["reason"]) == (second, "parameter_openapi_schema changed in specs/a.yaml")
+    (tmp_path / "plain/specs/a.yaml").write_text(OF_MAIN.replace("name: a,", "name: a, parameters: {n: 2},"))
+    assert plain("validate").exit_code == 0
+
+
+def test_a_branch_of_a_remote_that_is_not_here_is_answered_with_the_fetch(verbs, first):
+    verbs.repo.git("remote", "add", "origin", str(verbs.path))
+    done = verbs("plan", "origin/main..HEAD")
+    assert done.exception.hint == "if origin has it: git fetch origin +refs/heads/main:refs/remotes/origin/main"

@@ -216,6 +216,24 @@ def test_a_refusal_and_problems_come_first_and_say_what_was_there_before():
     assert "file=specs/b.yaml" in levels[2]
 
 
+@pytest.mark.parametrize(
+    ("cancelled", "said"),
+    [
+        ((False,), "1 run in flight: 1 goes on"),
+        ((True, False, False), "3 runs in flight: 1 cancelled, 2 go on"),
+        ((True, True), "2 runs in flight: 2 cancelled"),
+    ],
+)
+def test_every_format_tells_the_runs_in_flight(cancelled, said, capsys):
+    live = tuple(Live(f"run{n}", "f/0", "Running", "fate", gone) for n, gone in enumerate(cancelled))
+    review = replace(a_review(1), live=live)
+    assert f"\n- {said}\n" in _plan_markdown.markdown(review)
+    assert next(_plan_github.lines(review)).endswith(f"; {said}")
+    assert [run["run"] for run in review.json()["in_flight"]] == [run.run for run in live]
+    _plan_text.show(review)
+    assert capsys.readouterr().out.count("run run") == len(live)
+
+
 def test_more_annotations_than_are_shown_are_counted():
     found = [line for line in _plan_github.lines(a_review(20)) if line.startswith("::notice")]
     assert len(found) == 10

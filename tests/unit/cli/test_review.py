@@ -27,9 +27,9 @@ def repo(tmp_path):
     return made
 
 
-def reviewed(repo, span="HEAD~1..HEAD"):
+def reviewed(repo, span="HEAD~1..HEAD", **flags):
     place = Place.of({"repo": str(repo.path), "state_dir": None})
-    planner = Planner(place, settings_of(place, {}))
+    planner = Planner(place, settings_of(place, flags))
     with planner.repo:
         made = planner.between(*planner.ends(span), NOW) if ".." in span else planner.against_log(span)
         return review(made, planner.repo, NOW, "specs")
@@ -103,7 +103,10 @@ def test_what_is_held_in_quarantine_is_told(repo):
         held = Quarantine("v1", "it is wrong", "Ada", NOW, a_deployment("f/a"))
         serving = observed_of(a_deployment("f/a", quarantine=held), a_deployment("f/z", quarantine=held))
         found = review(replace(made, serving=serving), planner.repo, NOW, "")
-    assert found.hints == ("f/a is held at version v1: what git says waits until `reconciler release f/a`",)
+        whole = review(replace(made, serving=serving, logged=True), planner.repo, NOW, "")
+    said = tuple(f"f/{n} is held at version v1: what git says waits until `reconciler release f/{n}`" for n in "az")
+    assert found.hints == said[:1]
+    assert whole.hints == said, "against the log, what no commit touches is told too"
 
 
 def test_slots_that_stay_are_not_told(repo):
@@ -120,6 +123,18 @@ def test_a_change_is_placed_on_its_first_line_that_differs(repo):
     assert reviewed(repo).places == {"f/a": ("specs/a.yaml", 4), "f/b": ("src/f.py", 1), "f/s": ("src/f.py", 1)}
     repo.commit({"specs/s.yaml": None})
     assert reviewed(repo).places == {"f/s": ("specs/s.yaml", 2)}
+
+
+def test_a_change_that_an_overlay_makes_is_placed_there(repo):
+    overlay = (
+        "patches:\n- target: {{name: a}}\n  patch:\n    tags: [{}]\n- target: {{name: s}}\n  patch:\n"
+        "    description: {}\n"
+    )
+    repo.commit({"specs/env/prod.yaml": overlay.format("x", "x")})
+    repo.commit({"specs/env/prod.yaml": overlay.format("y", "y")})
+    found = reviewed(repo, env="prod")
+    assert found.places == {"f/a": ("specs/env/prod.yaml", 4), "f/s": ("specs/env/prod.yaml", 7)}
+    assert (found.env, found.scope) == ("prod", "specs, prod")
 
 
 def test_problems_that_were_there_before_are_known_on_whatever_line(repo):

@@ -30,7 +30,7 @@ HOSTILE = {
     "no such flow": "deployments: [{name: x, entrypoint: 'flows/f.py:nope'}]\n",
     "out of the repository": "deployments: [{name: x, entrypoint: '../f.py:hello'}]\n",
     "wrong parameter": "deployments: [{name: x, entrypoint: 'flows/f.py:hello', parameters: {name: 1}}]\n",
-    "unknown pool": "deployments: [{name: x, entrypoint: 'flows/f.py:hello', work_pool: {name: gpu}}]\n",
+    "unknown pool": "deployments: [{name: x, entrypoint: 'flows/f.py:hello', work_pool: {name: proces}}]\n",
     "impossible cron": "deployments: [{name: x, entrypoint: 'flows/f.py:hello', schedules: [{cron: '0 0 31 2 *'}]}]\n",
     "unknown step": "deployments: [{name: x, entrypoint: 'flows/f.py:hello', pull: [{git_clon: {}}]}]\n",
     "tabs": "deployments:\n\t- name: x\n",

@@ -1,6 +1,6 @@
 import pytest
 
-from reconciler.core.arguments import merge, parse_option, parse_variable
+from reconciler.core.arguments import merge, options_of, parse_option, parse_variable
 from reconciler.model.errors import InvalidRequestError
 
 SCHEMA = {
@@ -111,3 +111,14 @@ def test_a_job_variable_without_a_name_is_not_repeated(text):
     with pytest.raises(InvalidRequestError) as caught:
         parse_variable(text)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_schema_that_is_not_enforced_refuses_no_option():
+    spec = {"parameter_openapi_schema": {"properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}}
+    options = ("n=many", "s=1", "other=[1]")
+    loose = options_of(options, {**spec, "enforce_parameter_schema": False})
+    assert loose == {"n": "many", "s": "1", "other": [1]}
+    assert options_of(("n=2", "s=1"), spec) == {"n": 2, "s": "1"}
+    assert options_of(("n=many",), None) == {"n": "many"}
+    with pytest.raises(InvalidRequestError, match="expected integer"):
+        options_of(options, spec)

@@ -15,12 +15,13 @@ POOLS = frozenset({"process"})
 
 
 def read(path: str, *names: str, pool: str = "process/default", pools=(), problems=(), hidden=()) -> FileRead:
-    """A file; a pool reads name/queue, a declared one name or name/queue."""
-    name, _, queue = pool.partition("/")
+    """A file; a pool reads name/queue (!name: it can only mean a container), a declared one name or name/queue."""
+    away, (name, _, queue) = pool[:1] == "!", pool.lstrip("!").partition("/")
     queue = queue or "default"
     at = ((path, 7, 9, "d.work_pool.name"), (path, 8, 9, "d.work_pool.work_queue_name"))
     entries = tuple(
-        Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at) for i, n in enumerate(names, 1)
+        Entry(n, i, f"{path}{n}", Source(SourceKind.WHOLE), name, queue, *at, "", "because, declare it" * away)
+        for i, n in enumerate(names, 1)
     )
     told = tuple(Problem(path, 1, 1, "", p) for p in problems)
     declared = {p.partition("/")[0]: p.partition("/")[2] for p in pools}
@@ -53,11 +54,28 @@ CASES = {
     "two of one name": ([read("a", "f/x"), read("b", "f/x", "f/y")], {"a": [], "b": ["f/y"]}, "is declared in"),
     "only in case": ([read("a", "f/x"), read("b", "F/x")], {"a": [], "b": []}, "differs only in case"),
     "twice in one file": ([read("a", "f/x", "f/x", "f/z")], {"a": ["f/z"]}, "is declared in a too"),
-    "an unknown pool": (
-        [read("a", "f/x", pool="big"), read("b", "f/y")],
-        {"a": [], "b": ["f/y"]},
-        "no work pool 'big'",
+    "a pool that nothing declares": (
+        [read("a", "f/x", pool="big/any"), read("b", "f/y", pool="big")],
+        {"a": ["f/x"], "b": ["f/y"]},
+        None,
     ),
+    "a pool for containers that nothing declares": (
+        [read("a", "f/x", pool="!big"), read("b", "f/y")],
+        {"a": [], "b": ["f/y"]},
+        "no file declares work pool 'big'; because, declare it in a spec file",
+    ),
+    "one of its deployments could run here": (
+        [read("a", "f/x", pool="!big"), read("b", "f/y", pool="big")],
+        {"a": [], "b": ["f/y"]},
+        "because, declare it",
+    ),
+    "a declared pool takes it": (
+        [read("a", "f/x", pool="!big"), read("b", pools=["big"])],
+        {"a": ["f/x"], "b": []},
+        None,
+    ),
+    "a pool nearly of a built-in name": ([read("a", "f/x", pool="proces")], {"a": []}, "did you mean 'process'?"),
+    "a name that a built-in one is part of": ([read("a", "f/x", pool="process-pool")], {"a": ["f/x"]}, None),
     "a pool of git": ([read("a", "f/x", pool="big"), read("b", pools=["big"])], {"a": ["f/x"], "b": []}, None),
     "a pool nearly of that name": (
         [read("a", "f/x", pool="bigg"), read("b", pools=["big"])],
@@ -97,7 +115,7 @@ def test_what_only_the_whole_shows(reads, kept, why):
     assert found["broken"] == {p.file for p in found["problems"]}
 
 
-@pytest.mark.parametrize(("pool", "key"), [("big", "d.work_pool.name"), ("few/hi", "d.work_pool.work_queue_name")])
+@pytest.mark.parametrize(("pool", "key"), [("!big", "d.work_pool.name"), ("few/hi", "d.work_pool.work_queue_name")])
 def test_what_nothing_declares_is_told_where_it_is_named(pool: str, key: str):
     (problem,) = said(of(read("a", "f/x", pool=pool), read("b", pools=["few/low"])))["problems"]
     assert (problem.file, problem.line > 6, problem.key) == ("a", True, key)
@@ -105,7 +123,13 @@ def test_what_nothing_declares_is_told_where_it_is_named(pool: str, key: str):
 
 @pytest.mark.parametrize(
     ("pool", "hidden", "suffers"),
-    [("big", "big", False), ("big", "other", True), ("few/hi", "hi", False), ("few/hi", "few", True)],
+    [
+        ("big", "big", False),
+        ("!big", "big", False),
+        ("!big", "other", True),
+        ("few/hi", "hi", False),
+        ("few/hi", "few", True),
+    ],
 )
 def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, hidden, suffers):
     few = read("c", pools=["few/low"])
@@ -113,6 +137,24 @@ def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, 
     assert found["kept"]["a"] == ([] if suffers else ["f/x"])
     assert found["broken"] == ({"a", "b"} if suffers else {"b"})
     assert ["unless b does, which is broken" in n.message for n in found["notes"]] == [True] * (not suffers)
+    assert list(found["pools"]) == ["few"]
+
+
+def test_a_pool_that_is_only_named_is_one_of_processes_told_where_it_is_named_first():
+    both = of(read("b", "f/x", "f/w", pool="big/q"), read("a", "f/y", "f/z", pool="big"), read("0", "f/v", pool="!big"))
+    assert both.pools() == {"big": {"type": "process", "work_queues": {}, "implicit": True, "file": "a"}}
+    (note,) = said(both)["notes"]
+    assert (note.file, note.line, note.key) == ("a", 7, "d.work_pool.name")
+    assert note.message.startswith("work pool big is declared nowhere: its runs go to processes of this host; declare")
+    assert list(both.refused()) == ["0"]
+    both.put("a", None)
+    assert both.pools()["big"]["file"] == "b"
+    both.put("c", read("c", pools=["big"]))
+    assert (both.pools()["big"]["file"], both.refused(), said(both)["notes"]) == ("c", {}, ())
+    both.put("b", None)
+    both.put("0", None)
+    both.put("c", None)
+    assert both.pools() == {}
 
 
 @pytest.mark.parametrize(
@@ -124,8 +166,9 @@ def test_while_pools_cannot_be_read_who_names_one_of_them_does_not_suffer(pool, 
     ],
 )
 def test_the_line_that_declares_an_unknown_pool_can_be_copied(pool: str, line: str):
-    (problem,) = said(of(read("a", "f/x", pool=pool)))["problems"]
-    assert f"`{line}`" in problem.message
+    for told, away in ("notes", ""), ("problems", "!"):
+        (found,) = said(of(read("a", "f/x", pool=away + pool)))[told]
+        assert f"`{line}`" in found.message
     assert yaml.safe_load(line) == {"work_pools": {pool: {"type": "process"}}}
 
 
@@ -172,7 +215,7 @@ def test_file_by_file_is_like_all_at_once(seed: int):
             pools = rng.sample(("big", "huge", "huge/hi"), rng.choice((0, 0, 1)))
             hidden = rng.choice(((), (), ("big", "lo")))
             problems = rng.choice(((), (), ("bad",)))
-            pool = rng.choice(("process", "big", "huge", "huge/hi", "big/lo"))
+            pool = rng.choice(("process", "big", "huge", "huge/hi", "big/lo", "!big", "!huge/hi", "process-pool"))
             files[path] = read(path, *names, pool=pool, pools=pools, problems=problems, hidden=hidden)
             kept.put(path, files[path])
         assert said(kept) == said(of(*files.values()))

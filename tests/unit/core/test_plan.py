@@ -118,6 +118,20 @@ def test_pools_are_created_updated_and_pruned_by_facts_of_their_own():
     assert ledger.observed.pools == {}
 
 
+def test_a_pool_that_is_only_named_says_so_and_is_not_pruned_while_a_file_is_broken():
+    ledger, named = applied(A, B), {"big": {"type": "process", "file": "specs/a.yaml", "implicit": True}}
+    turns = ({"pools": named}, {"pools": {}, "broken": ["specs/b.yaml"]}, {"pools": {}})
+    made = [
+        apply(ledger, desired_of(A, B, revision=f"r{n}", broken=turn.get("broken", ())), pools=turn["pools"])
+        for n, turn in enumerate(turns, 2)
+    ]
+    assert [[(str(c.action), c.reason) for c in m.pools] for m in made] == [
+        [("create", "named in specs/a.yaml, declared nowhere")],
+        [],
+        [("prune", "no longer named (was in specs/a.yaml)")],
+    ]
+
+
 STAYS = {
     "its own file is broken": {"broken": ["specs/pools.yaml"]},
     "a new file is broken": {"broken": ["specs/new.yaml"]},

@@ -154,7 +154,7 @@ def test_a_work_pool_of_the_branch_alone_is_a_problem_of_those_that_name_it(ledg
     desired = desired_of(a_spec(work_pool={"name": "big"}), a_spec("etl/b"), revision="b1", pools={"big": pool})
     made = show(ledger, "feature/x", desired)
     assert names(ledger) == ["etl/b--feature-x"]
-    assert "work pool big is declared on this branch only" in made.facts[-1].problems[0]["message"]
+    assert "work pool big is on this branch only" in made.facts[-1].problems[0]["message"]
     assert ledger.observed.pools == {}
     apply(ledger, desired_of(a_spec(schedules=[a_rule()]), revision="m2"), pools={"big": pool})
     show(ledger, "feature/x", desired)

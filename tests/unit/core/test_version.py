@@ -35,6 +35,18 @@ def test_where_code_comes_from(pull, expected):
     assert primary(sources(pull, lambda url: url == ".")) == expected
 
 
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({}, Source(K.WHOLE)),
+        ({"directories": ["a"]}, Source(K.SCOPE, directories=("a",))),
+        ({"repository": "u"}, Source(K.FOREIGN, repository="u", branch="main")),
+    ],
+)
+def test_a_clone_of_the_tracked_branch_is_of_what_is_read(inputs, expected):
+    assert primary(sources([clone(branch="main", **inputs)], lambda url: url == ".", "main")) == expected
+
+
 def test_a_scope_is_its_directories_and_the_spec_file():
     assert paths(Source(K.SCOPE, directories=("a", "b")), "specs/x.yaml") == ("a", "b", "specs/x.yaml")
     assert paths(Source(K.WHOLE), "specs/x.yaml") == (".",)

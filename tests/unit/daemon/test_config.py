@@ -60,7 +60,8 @@ def test_what_was_kept_is_of_use_in_the_same_environment_only():
     prod = Environment.of("prod", {"n": 1})
     kept = canonical(stamp("specs", "r1", prod) | {"elsewhere": False})
     assert still_says(kept, "specs", "r1", prod)
-    for other in (Environment.of("", {"n": 1}), Environment("prod"), Environment("prod", {"n": "1"})):
+    for other in (Environment.of("", {"n": 1}), Environment("prod"), Environment("prod", {"n": "1"}),
+                  Environment("prod", {"n": 1}, "main"), Environment("prod", {"n": 1}, None, "origin")):  # fmt: skip
         assert not still_says(kept, "specs", "r1", other)
 
 

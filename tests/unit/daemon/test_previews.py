@@ -10,7 +10,7 @@ from helpers_facts import NOW, a_spec, apply, desired_of, later, tell, texts_of
 from reconciler.core.preview import Head, Policy
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
-from reconciler.daemon.previews import KIND, Previews
+from reconciler.daemon.previews import KIND, UNREAD, Previews
 from reconciler.daemon.reading import Branches, Previewed
 from reconciler.model.events import BranchTracked
 from reconciler.stores.memory import MemoryStore
@@ -85,10 +85,13 @@ def test_what_cannot_be_read_is_told_and_asked_for_at_the_next_look(caplog):
         assert turns.turn(Previewed("x", "1", None, {}, "no such object")) == []
     assert "branch x cannot be previewed: no such object" in caplog.text
     assert turns.previews.settled
+    assert json.loads(turns.ledger.store.cache_get(KIND, UNREAD)) == {"x": "no such object"}
     turns.turn()
     assert len(turns.asked) == 1
     turns.turn(heads(x="1"))
     assert turns.asked == [{"x": "1"}] * 2
+    turns.turn(read("x", "1", "etl/a"))
+    assert json.loads(turns.ledger.store.cache_get(KIND, UNREAD)) == {}
 
 
 def test_nothing_is_known_of_branches_that_git_did_not_name():

@@ -3,9 +3,15 @@
 import pytest
 
 from reconciler.engine import placeholders
+from reconciler.engine.order import Order
 from reconciler.model.errors import StepError
 
 OUTPUTS = {"clone": {"directory": "/w/r", "files": [{"n": 3}]}, "directory": "/w/r"}
+
+
+def order(**given):
+    rest = {"parameters": {}, "labels": {}, "env": {}, "flow": {}, "limits": {}}
+    return Order(run="0" * 16, attempt=1, entrypoint="f.py:f", **(rest | given))
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +36,7 @@ def _environment(monkeypatch):
     ],
 )
 def test_parameters(given, put):
-    assert placeholders.filled({"p": given}, OUTPUTS) == {"p": given if put is None else put}
+    assert placeholders.filled(order(parameters={"p": given}), OUTPUTS) == {"p": given if put is None else put}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +49,7 @@ def test_parameters(given, put):
 )
 def test_a_missing_value_names_its_place_and_is_never_an_empty_text(given, words):
     with pytest.raises(StepError) as caught:
-        placeholders.filled({"p": given}, OUTPUTS)
+        placeholders.filled(order(parameters={"p": given}), OUTPUTS)
     assert str(caught.value).startswith(words)
 
 
@@ -61,7 +67,7 @@ def test_variables_of_the_environment(monkeypatch):
     for name, value in found.items():
         if value is not None:
             monkeypatch.setenv(name, value)
-    placeholders.check(declared)
+    placeholders.check(order(env=declared))
 
 
 def test_a_variable_that_cannot_be_given_is_taken_away_and_told():
@@ -70,9 +76,15 @@ def test_a_variable_that_cannot_be_given_is_taken_away_and_told():
     with pytest.raises(
         StepError, match=r"job variable env.RECONCILER_TEST_GONE: nothing gives a value for \{\{ \$ABSENT"
     ):
-        placeholders.check(declared)
+        placeholders.check(order(env=declared))
 
 
 def test_pull_steps_know_both():
     known = placeholders.known(OUTPUTS)
     assert (known["$PLACE"], known["directory"]) == ("here", "/w/r")
+
+
+def test_the_file_and_line_are_told_where_they_are_known():
+    todo = order(parameters={"p": "{{ $ABSENT }}"}, places={"$ABSENT": "specs/a.yaml:6"})
+    with pytest.raises(StepError, match=r"parameter p: nothing gives .* \(specs/a.yaml:6\): the run's environment"):
+        placeholders.filled(todo, OUTPUTS)
