@@ -18,7 +18,7 @@ from reconciler.daemon.orders import DEFAULT_POOL, Launch
 from reconciler.daemon.requests import check_parameters
 from reconciler.model.errors import ConflictError, NotFoundError
 from reconciler.model.ids import run_id, run_name
-from reconciler.model.plan import Declared, Desired, Json
+from reconciler.model.plan import Declared, Desired, Json, SourceKind
 from reconciler.model.state import SCRIPT, Run, State
 from reconciler.stores import Log
 
@@ -76,7 +76,9 @@ def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datet
     Raises as `of_deployment`.
     """
     found = of_deployment(desired, name, options, now, where="in the work tree")
-    run = replace(found.run, source_commit=None, spec_commit=None, version="work tree")
+    here = desired.deployments[name].source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}
+    commit = None if here else found.run.source_commit
+    run = replace(found.run, source_commit=commit, spec_commit=None, version="work tree" if here else found.run.version)
     return Made(run, replace(found.launch, revision=head))
 
 
@@ -137,6 +139,11 @@ def declared_in(desired: Desired, name: str, where: str = "") -> Declared:
     near = near or sorted(n for n in desired.deployments if name in n.split("/"))[:1]
     if desired.problems and not near:
         raise NotFoundError(f"there is no sound deployment {name!r} {where}", hint=str(desired.problems[0]))
+    base, _, _ = name.rpartition("--")
+    if base in desired.deployments:
+        raise NotFoundError(
+            f"there is no deployment {name!r} {where}", hint=f"of a preview, name {base!r} and its branch: --at BRANCH"
+        )
     hint = (
         f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(desired.deployments)[:10]) or 'none'}"
     )
