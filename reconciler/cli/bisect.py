@@ -139,7 +139,7 @@ def _announce(searched: Line, good: str) -> None:
         fork = searched.commits[0][:8]
         say(f"--good {plain(good)} is not on the line of --bad; where it left it, {fork}, is taken instead", err=True)
     said = f"{between} commit{'s' * (between != 1)} between: about {remaining(between)} to try, beside both ends"
-    say(said, err=True)
+    say(said if between else "no commit between: both ends are tried", err=True)
 
 
 def _searched(searched: Line, attempts: Attempts, *, quiet: bool) -> Found:
