@@ -38,6 +38,18 @@ DAEMON = {
     "reading": "daemon.observe Observer.desired",
     "settled": "daemon.reconcile Looker.applied",
 }
+NOTES = {
+    "count": "daemon.notes Notes._keep",
+    "note": "git.notes write",
+    "objects": "git.notes _store",
+    "swap": "git.refs Refs.swap",
+}
+REVERT = {
+    "tree": "git.revert restored",
+    "object": "git.revert _put",
+    "commit": "git.revert commit",
+    "branch": "git.revert branch",
+}
 ENGINE = {
     "fork": "engine.template _Template.launch",
     "reap": "engine.template _Template._reap",
@@ -49,6 +61,17 @@ ENGINE = {
     "returned": "engine.report completed",
     "suspended": "engine.report suspended",
 }
+SECRETS = {
+    "filter": "engine.outflow _filter",
+    "outflow": "engine.outflow start",
+    "enter": "engine.outflow Outflow.enter",
+    "find": "engine.secrets find",
+    "tell": "engine.outflow Outflow.tell",
+    "redact": "engine.outflow _write",
+    "drain": "engine.outflow Outflow.finish",
+}
+"""Of the run with secrets, the process that keeps them out of its output, and the template of both."""
+INSIDE = ENGINE | SECRETS
 
 
 def arm(place: str, plan: dict) -> None:
@@ -86,8 +109,8 @@ def poisoned(plan: dict) -> None:
     """Make the parsers of specs and of code deadly for a text, as a crash in C code would be."""
     reading = importlib.import_module("reconciler.core._reading")
     rows = importlib.import_module("reconciler.daemon.spec_row")
-    supervise = importlib.import_module("reconciler.daemon.supervise")
-    for module, name in ((reading, "_decode"), (rows, "parse"), (supervise, "complete")):
+    heard = importlib.import_module("reconciler.daemon.heard")
+    for module, name in ((reading, "_decode"), (rows, "parse"), (heard, "complete")):
         arm_text(module, name, plan)
 
 
@@ -110,7 +133,7 @@ def engine(plan: dict, words: list[str]) -> None:
     """Become the template, with the point armed in it and in the runs that it forks."""
     entry = f"{ROOT}/reconciler/engine/entry.py"
     importlib.import_module("reconciler.engine.run")
-    arm(ENGINE[plan["point"]], plan)
+    arm(INSIDE[plan["point"]], plan)
     sys.argv = [entry, *words]
     runpy.run_path(entry, run_name="__main__")
 
@@ -137,9 +160,9 @@ if __name__ == "__main__":
 
         if "poison" in plan:
             poisoned(plan)
-        elif plan["point"] in ENGINE:
+        elif plan["point"] in INSIDE:
             carried_over(plan)
         else:
-            arm(DAEMON[plan["point"]], plan)
+            arm((DAEMON | NOTES | REVERT)[plan["point"]], plan)
         sys.argv = ["reconciler", *words]
         main()

@@ -76,6 +76,12 @@ class Site:
             return str(told)
         return None
 
+    def asked(self, deployment: str, key: str = "k") -> str | None:
+        """The id of a run of any deployment, once a daemon answers."""
+        with contextlib.suppress(ReconcilerError):
+            return str(self.ask("run", deployment=deployment, key=key)["run"])
+        return None
+
     def events(self) -> list:
         """The whole log."""
         with Reader.open(self.state.log) as log:
@@ -135,8 +141,8 @@ class Site:
 class Doomed(Daemon):
     """A daemon under a plan of tests/crashing.py; not waited for."""
 
-    def __init__(self, site: Site, plan: dict[str, Any], *options: str) -> None:
-        super().__init__(site.repo, *options)
+    def __init__(self, site: Site, plan: dict[str, Any], *options: str, env: dict[str, str] | None = None) -> None:
+        super().__init__(site.repo, *options, env=env)
         self.site = site
         self.plan = plan
 
@@ -146,7 +152,7 @@ class Doomed(Daemon):
             self.process = subprocess.Popen(
                 [sys.executable, str(LAUNCHER), json.dumps(self.plan), "-C", str(self.site.path), "serve",
                  *self.options],
-                env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=environment() | self.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
 
     def died(self) -> int:

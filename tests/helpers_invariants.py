@@ -12,6 +12,7 @@ HOLDS = {str(state) for state in ACTIVE}
 OVER = {str(state) for state in FINAL}
 GRACE = timedelta(seconds=60)
 DAY = timedelta(days=1)
+FEW = 3
 DECIDES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 
 
@@ -41,6 +42,13 @@ class Account:
         self.suspended: set[str] = set()
         self.wanted: dict[str, dict] = {}
         """What git says of what is quarantined."""
+        self.previews: dict[str, dict] = {}
+        """By branch, as last told; those whose time is over stay."""
+        self.limit = 0.5
+        """The share that a revision may prune unasked."""
+        self.before: set[str] = set()
+        """Names of the tracked branch's deployments when a revision was applied last."""
+        self.confirmed: str | None = None
         self.pruned: set[str] = set()
         """Files of what the revision under way prunes."""
         self.slots: Counter[str] = Counter()
@@ -67,7 +75,9 @@ class Account:
                 self._leaves(self._ends(key, event.at))
             need(event.subject in self.deployments, "git is the only way in", f"{event.subject} pruned, never made")
             live = self.deployments.pop(event.subject)
-            self.pruned.add(self.wanted.pop(event.subject, live)["file"])
+            held = self.wanted.pop(event.subject, live)
+            if not live.get("preview"):
+                self.pruned.add(held["file"])
             self.suspended.discard(event.subject)
         elif event.type in {"SlotsSkipped", "SlotsMissed"}:
             self._stretch(event)
@@ -83,11 +93,70 @@ class Account:
             self.pruned.add(self.pools.pop(event.subject)["file"])
         elif event.type == "RevisionApplied":
             self._applied(event)
+        elif event.type == "RevisionConfirmed":
+            self.confirmed = event.data["revision"]
+        elif event.type == "PreviewApplied":
+            self._previewed(event)
+        elif event.type == "PreviewPruned":
+            self._preview_ends(event)
 
     def _applied(self, event: Event) -> None:
         broken = {problem["file"] for problem in event.data.get("problems", ())}
         need(not self.pruned & broken, "a broken file prunes nothing", f"{self.pruned & broken} at event {event.seq}")
         self.pruned.clear()
+        after = {name for name, said in self.deployments.items() if not said.get("preview")}
+        pruned, asked = len(self.before - after), self.confirmed == event.data["revision"]
+        few = pruned < len(self.before) and not (pruned >= FEW and pruned > self.limit * len(self.before))
+        need(not pruned or few or asked, "the guard asks", f"{pruned} of {len(self.before)} pruned at {event.seq}")
+        self.before, self.confirmed = after, None
+
+    # --- previews ----------------------------------------------------------------------------------------------
+
+    def _preview_name(self, event: Event) -> None:
+        """A deployment is of one branch as long as it is there, and a preview rests."""
+        name, branch = event.subject, event.data.get("preview", "")
+        known = self.deployments.get(name)
+        need(known is None or known.get("preview", "") == branch, "a name is of one branch", f"{name} at {event.seq}")
+        if branch:
+            need(event.data.get("paused") and not event.data.get("schedules"), "previews rest", f"{name} {event.data}")
+
+    def _previewed(self, event: Event) -> None:
+        branch, data = event.subject, event.data
+        known = self.previews.get(branch)
+        if known is not None and known["revision"] == data["revision"]:
+            need(not known["over"], "what is over stays over", f"{branch} at {data['revision']}")
+            need(known["until"] == data["until"], "only a move gives more time", f"{branch} at event {event.seq}")
+        need(moment(data["until"]) > event.at or known, "a preview has its time", f"{branch} at event {event.seq}")
+        self.previews[branch] = {**data, "over": False}
+        own = {name for name, said in self.deployments.items() if said.get("preview") == branch}
+        ends = f"--{data['suffix']}"
+        need(all(name.endswith(ends) for name in own), "previews are named so", f"{own} of {branch}")
+        twins = [b for b, p in self.previews.items() if p["suffix"].casefold() == data["suffix"].casefold()]
+        need(twins == [branch], "previews are named so", twins)
+
+    def _preview_ends(self, event: Event) -> None:
+        branch = event.subject
+        need(branch in self.previews, "only what is previewed ends", branch)
+        left = [name for name, said in self.deployments.items() if said.get("preview") == branch]
+        need(not left, "a preview ends as a whole", f"{left} of {branch}")
+        if event.data.get("over"):
+            need(moment(self.previews[branch]["until"]) <= event.at, "a preview has its time", branch)
+            self.previews[branch]["over"] = True
+        else:
+            del self.previews[branch]
+
+    def _source(self, run: str, data: dict) -> None:
+        """A run of what is quarantined, or of a preview, is of its commit and of no other."""
+        name = data["deployment"]
+        live = self.deployments[name]
+        branch = live.get("preview", "")
+        need(data.get("preview", "") == branch, "a run is of the branch of its deployment", f"{run}: {data}")
+        source, commit = live.get("source", {}), data.get("source_commit")
+        if name in self.wanted:
+            need(commit == source.get("commit"), "what is quarantined stays", f"{run} of {name} at {commit}")
+        if branch and name not in self.previews[branch].get("held", ()) and not source.get("directories"):
+            whole = self.previews[branch].get("whole_commit")
+            need(commit == whole, "a preview runs its own code", f"{run} of {name} at {commit}, not {whole}")
 
     # --- slots -------------------------------------------------------------------------------------------------
 
@@ -98,6 +167,7 @@ class Account:
     def _declared(self, event: Event) -> None:
         """What git says counts at once, but for what is quarantined: of that, only whether it is paused."""
         name = event.subject
+        self._preview_name(event)
         if name not in self.wanted:
             self._written(event, event.data)
             return
@@ -197,6 +267,8 @@ class Account:
             need(due <= start <= due + timedelta(seconds=rule.get("jitter", 0)), "jitter is bounded", data)
             self.slots["RunCreated"] += 1
             self.slots["caught up"] += late > GRACE
+        if data["trigger"] in {"schedule", "manual", "backfill"}:
+            self._source(run, data)
         specs = {script and data["spec"], self.deployments.get(data["deployment"], {}).get("spec"), old and old["spec"]}
         need(data["spec"] in specs, "pinned", f"{run} has another spec than its deployment, or the run it tries again")
         self.runs[run] = {**data, "state": "Scheduled", "attempt": 0, "free": 0}

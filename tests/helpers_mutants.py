@@ -5,11 +5,14 @@ from dataclasses import replace
 
 from pytest import MonkeyPatch  # noqa: PT013 - the type alone
 
-from reconciler.core import admit, due, plan, project, report, retries
+from reconciler.core import admit, due, plan, preview, project, report, retries
+from reconciler.core.versions import Version
+from reconciler.daemon import reading
 from reconciler.daemon.acts import Acts
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.loop import Loop
 from reconciler.daemon.payloads import Payloads
+from reconciler.daemon.previews import Previews
 from reconciler.model.state import State
 
 
@@ -63,8 +66,8 @@ def names_a_slot_again_when_the_clock_is_set_back(patch: MonkeyPatch) -> None:
 def lets_a_run_into_a_full_pool(patch: MonkeyPatch) -> None:
     full = admit._full
 
-    def unbounded(observed, run, taken, places):
-        wait = full(observed, run, taken, places)
+    def unbounded(*given):
+        wait = full(*given)
         return None if wait and wait.startswith("work pool") and "full" in wait else wait
 
     patch.setattr(admit, "_full", unbounded)
@@ -82,8 +85,8 @@ def writes_for_nothing_new(patch: MonkeyPatch) -> None:
 def keeps_silent_about_missed_slots(patch: MonkeyPatch) -> None:
     found = due.due
 
-    def silent(*given):
-        told = found(*given)
+    def silent(*given, **more):
+        told = found(*given, **more)
         return replace(told, facts=[fact for fact in told.facts if fact.type != "SlotsMissed"])
 
     patch.setattr(due, "due", silent)
@@ -109,6 +112,99 @@ def does_not_carry_out_what_it_thought_had_failed(patch: MonkeyPatch) -> None:
     patch.setattr(Loop, "_catch_up", lambda _self: None)
 
 
+def compares_with_what_is_held_instead_of_what_git_says(patch: MonkeyPatch) -> None:
+    made = plan.plan
+
+    def compared(desired, observed, policy):
+        held = {name: replace(d, quarantine=None) for name, d in observed.deployments.items()}
+        return made(desired, replace(observed, deployments=held), policy)
+
+    patch.setattr(plan, "plan", compared)
+
+
+def counts_previews_in_the_guard(patch: MonkeyPatch) -> None:
+    guard = plan._guard
+    patch.setattr(plan, "_guard", lambda desired, seen, *rest: guard(desired, replace(seen, previews={}), *rest))
+
+
+def forgets_on_release_what_is_accounted_for(patch: MonkeyPatch) -> None:
+    released = project._FOLDS["DeploymentReleased"]
+
+    def forgetful(observed, event, touched):
+        observed.deployments[event.subject].schedules = ()
+        released(observed, event, touched)
+
+    patch.setitem(project._FOLDS, "DeploymentReleased", forgetful)
+
+
+def accounts_for_slots_by_a_replay(patch: MonkeyPatch) -> None:
+    created = project._FOLDS["RunCreated"]
+
+    def accounting(observed, event, touched):
+        created(observed, event, touched)
+        if event.data["trigger"] == "replay":
+            name = event.data["deployment"]
+            for rule in observed.deployments[name].schedules if name in observed.deployments else ():
+                project._account(observed, name, rule.id, event.at, touched)
+
+    patch.setitem(project._FOLDS, "RunCreated", accounting)
+
+
+def moves_the_spec_commits_of_previews_with_the_tracked_branch(patch: MonkeyPatch) -> None:
+    def touched_files(observed, commits, touched):
+        for live in observed.deployments.values():
+            if live.declared.file in commits and not live.declared.invalid:
+                live.declared.spec_commit = commits[live.declared.file]
+                touched.deployments.add(live.name)
+
+    patch.setattr(project, "_touch_files", touched_files)
+
+
+def moves_what_is_quarantined_with_the_repository(patch: MonkeyPatch) -> None:
+    patch.setattr(Version, "held", lambda self: {**self.fields, "source": self.source.json()})
+
+
+def never_ends_the_time_of_a_preview(patch: MonkeyPatch) -> None:
+    patch.setattr(preview, "wake_at", lambda _observed, _now: None)
+
+
+def previews_again_what_was_over(patch: MonkeyPatch) -> None:
+    over = preview._over
+    patch.setattr(
+        preview, "_over", lambda branch, head, seen, now: not seen.previews[branch].over
+        if branch in seen.previews else over(branch, head, seen, now)
+    )  # fmt: skip
+
+
+def applies_previews_again_at_each_start(patch: MonkeyPatch) -> None:
+    decide = Previews.decide
+
+    def first(self, observed, *rest):
+        if self._wake is None:
+            for known in observed.previews.values():
+                known.revision = "another"
+        decide(self, observed, *rest)
+
+    patch.setattr(Previews, "decide", first)
+
+
+def lets_a_preview_take_the_name_of_another(patch: MonkeyPatch) -> None:
+    patch.setattr(preview, "_misfit", lambda _name, _taken: "")
+
+
+def plans_previews_only_when_their_branch_moves(patch: MonkeyPatch) -> None:
+    patch.setattr(Previews, "stir", lambda _self: None)
+
+
+def runs_the_code_of_the_tracked_branch_in_previews(patch: MonkeyPatch) -> None:
+    patch.setattr(preview, "_pinned", lambda source, _branch, _whole: source)
+
+
+def does_not_look_at_the_environment_when_nothing_moved(patch: MonkeyPatch) -> None:
+    stamp = reading.stamp
+    patch.setattr(reading, "stamp", lambda specs, revision, _env=reading.BASE: stamp(specs, revision))
+
+
 MUTANTS: dict[str, Callable[[MonkeyPatch], None]] = {
     made.__name__: made
     for made in (
@@ -126,5 +222,18 @@ MUTANTS: dict[str, Callable[[MonkeyPatch], None]] = {
         tries_again_for_ever,
         does_not_see_the_specs_of_this_turn,
         does_not_carry_out_what_it_thought_had_failed,
+        compares_with_what_is_held_instead_of_what_git_says,
+        counts_previews_in_the_guard,
+        forgets_on_release_what_is_accounted_for,
+        accounts_for_slots_by_a_replay,
+        moves_the_spec_commits_of_previews_with_the_tracked_branch,
+        moves_what_is_quarantined_with_the_repository,
+        never_ends_the_time_of_a_preview,
+        previews_again_what_was_over,
+        applies_previews_again_at_each_start,
+        lets_a_preview_take_the_name_of_another,
+        plans_previews_only_when_their_branch_moves,
+        runs_the_code_of_the_tracked_branch_in_previews,
+        does_not_look_at_the_environment_when_nothing_moved,
     )
 }

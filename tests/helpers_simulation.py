@@ -8,24 +8,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from queue import SimpleQueue
+from typing import NamedTuple
 
+from helpers_branches import SimBranches, as_git_says
 from helpers_facts import NOW, a_declared, a_rule, a_spec, desired_of, history, picture, rows_of, tell, texts_of
-from helpers_invariants import Account, need
+from helpers_invariants import OVER, Account, need
 from helpers_outside import Servers, call, hold, purge
 
 from reconciler.core import plan, project
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
-from reconciler.daemon import requests
+from reconciler.daemon import reading, requests
 from reconciler.daemon.ledger import Ledger, load
-from reconciler.daemon.loop import Loop, Request
-from reconciler.daemon.reading import Read, Unchanged, Unreadable
+from reconciler.daemon.loop import CACHE, Loop, Request
+from reconciler.daemon.previews import Previews
+from reconciler.daemon.reading import Branches, Environment, Previewed, Read, Unchanged, Unreadable, still_says
 from reconciler.model.errors import StoreError
 from reconciler.model.events import BranchTracked
+from reconciler.model.ids import canonical
+from reconciler.model.plan import Desired, Source, SourceKind
 from reconciler.model.state import FINAL
 from reconciler.stores.memory import MemoryStore
 
-NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e")
+NAMES = ("etl/a", "etl/b", "ml/c", "ml/d", "web/e", "etl/a--y")
+"""The last one is what a preview of `y` would call the first."""
+SCOPED = "ml/c"
+"""It does not take the whole repository."""
+ENVS = (None, None, "prod", "test")
 PLACES = 4
 NEVER_BEGAN = {"fact": "failed", "message": "it never began", "unlaunched": True}
 
@@ -251,8 +260,57 @@ class SimSupervisor:
         return found
 
 
+class Tip(NamedTuple):
+    """What a branch holds."""
+
+    specs: dict[str, dict]
+    files: dict[str, str]
+    broken: frozenset[str]
+    pools: dict
+    scope: str
+    """The source commit of what does not take the whole repository."""
+
+
+@dataclass
+class Commit:
+    """What a commit says in any environment."""
+
+    revision: str
+    whole: str
+    tip: Tip
+    touched: dict[str, str]
+    """The newest commit that changed each file."""
+
+    def __call__(self, env: str | None) -> tuple[Desired, dict[str, bytes]]:
+        tip = self.tip
+        pairs = []
+        for name, spec in tip.specs.items():
+            file = tip.files[name]
+            if file not in tip.broken:
+                laid = {**spec, "tags": [env], **({"concurrency_limit": 1} if env == "prod" else {})} if env else spec
+                source = Source(SourceKind.SCOPE, tip.scope, directories=("src",)) if name == SCOPED else None
+                pairs.append((laid, a_declared(laid, file=file, commit=self.touched[file], source=source)))
+        desired = desired_of(*pairs, revision=self.revision, whole=self.whole, broken=tip.broken)
+        pools = {name: {"file": "specs/a.yaml", **pool} for name, pool in tip.pools.items()}
+        desired = replace(desired, pools={} if "specs/a.yaml" in tip.broken else pools)
+        return desired, texts_of(desired)
+
+    def read(self, env: str | None) -> Read:
+        desired, texts = self(env)
+        stamp = reading.stamp("specs", self.revision, Environment.of(env, {})) | {"elsewhere": False}
+        return Read(desired, texts, {"specs/a.yaml": b"{}", "": canonical(stamp)})
+
+
+def says(tip: Tip) -> dict[str, object]:
+    """What each file holds."""
+    found: dict[str, object] = {file: file in tip.broken for file in (*tip.files.values(), *tip.broken)}
+    for name, spec in tip.specs.items():
+        found[tip.files[name]] = [found[tip.files[name]], digest_of(spec)]
+    return found
+
+
 class SimGit:
-    """A branch whose commits are desired states."""
+    """A branch whose commits are desired states, and others beside it."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -261,17 +319,19 @@ class SimGit:
         self.files = {name: f"specs/{name[-1] if name[-1] in 'ab' else 'rest'}.yaml" for name in NAMES}
         self.broken: frozenset[str] = frozenset()
         self.pools: dict = {}
-        self.line: list[tuple[Read, tuple]] = []
-        """The branch's commits, oldest first, each with what it holds."""
+        self.scope = "scope-0"
+        self.line: list[Commit] = []
+        """The branch's commits, oldest first."""
+        self.branches = SimBranches(rng)
 
     @property
     def head(self) -> str:
-        return self.line[-1][0].desired.revision
+        return self.line[-1].revision
 
-    def look(self, applied: str | None) -> Read:
+    def look(self, applied: str | None, env: str | None) -> Read:
         """What a look at the branch says; a commit that went away with a rewind is told."""
-        read = self.line[-1][0]
-        gone = applied and applied not in {each.desired.revision for each, _ in self.line}
+        read = self.line[-1].read(env)
+        gone = applied and applied not in {each.revision for each in self.line}
         return replace(read, desired=replace(read.desired, rewound_from=applied if gone else None))
 
     def commit(self, *, calm: bool = False) -> str:
@@ -280,27 +340,59 @@ class SimGit:
         self.number += 1
         revision = f"revision-{self.number:04d}"
         said = self._calm() if calm else ", ".join(self._edit() for _ in range(self.rng.choice((1, 1, 2, 4))))
-        good = {n: s for n, s in self.specs.items() if self.files[n] not in self.broken}
-        pairs = [(s, a_declared(s, file=self.files[n], commit=f"c-{digest_of(s)}")) for n, s in good.items()]
-        whole = revision if calm or not self.line or self.rng.random() < 0.8 else self.line[-1][0].desired.whole_commit
-        desired = desired_of(*pairs, revision=revision, whole=whole, broken=self.broken)
-        pools = {name: {"file": "specs/a.yaml", **pool} for name, pool in self.pools.items()}
-        pools = {} if "specs/a.yaml" in self.broken else pools
-        read = Read(replace(desired, pools=pools), texts_of(desired), {"specs/a.yaml": b"{}"})
-        self.line.append((read, (dict(self.specs), dict(self.files), self.broken, dict(self.pools))))
+        whole = revision if calm or not self.line or self.rng.random() < 0.8 else self.line[-1].whole
+        self.line.append(self._commit(revision, whole, self._tip(), self.line[-1] if self.line else None))
         return said
+
+    def _tip(self) -> Tip:
+        return Tip(dict(self.specs), dict(self.files), self.broken, dict(self.pools), self.scope)
+
+    def _commit(self, revision: str, whole: str, tip: Tip, before: Commit | None) -> Commit:
+        old, now = says(before.tip) if before else {}, says(tip)
+        same = {file: before.touched[file] for file in now if before and old.get(file) == now[file]}
+        return Commit(revision, whole, tip, dict.fromkeys(now, f"touched in {revision}") | same)
+
+    def branch_out(self, now: datetime) -> str:
+        """Something happens to a branch beside this one; what it says is this one's head with edits."""
+
+        def content(commit: str) -> Commit:
+            tip, self.scope = self._tip(), f"scope of {commit}"
+            for _ in range(self.rng.choice((0, 1, 2))):
+                self._edit()
+            made = self._commit(commit, f"{commit}-whole", self._tip(), self.line[-1])
+            self._hold(tip)
+            return made
+
+        return self.branches.edit(content, now)
+
+    def _hold(self, tip: Tip) -> None:
+        self.specs, self.files, self.pools = dict(tip.specs), dict(tip.files), dict(tip.pools)
+        self.broken, self.scope = tip.broken, tip.scope
 
     def _rewind(self) -> str:
         """The branch is set back by some commits, and holds what it held then."""
         del self.line[self.rng.randint(1, len(self.line) - 1) :]
-        specs, files, self.broken, pools = self.line[-1][1]
-        self.specs, self.files, self.pools = dict(specs), dict(files), dict(pools)
+        self._hold(self.line[-1].tip)
         return "the branch is set back"
 
     def _edit(self) -> str:
         rng, name = self.rng, self.rng.choice(NAMES)
         kind = rng.choice(
-            ("write", "write", "write", "drop", "break", "mend", "mend", "pools", "schedule", "schedule", "move")
+            (
+                "write",
+                "write",
+                "write",
+                "drop",
+                "break",
+                "mend",
+                "mend",
+                "pools",
+                "schedule",
+                "schedule",
+                "move",
+                "scope",
+                "clash",
+            )
         )
         if kind == "drop" and len(self.specs) > 1:
             for each in list(self.specs) if rng.random() < 0.25 else [name]:  # now and then more than the guard lets go
@@ -312,6 +404,11 @@ class SimGit:
             self.broken = frozenset()
         elif kind == "move":
             self.files[name] = f"specs/{rng.choice(('a', 'b', 'rest', 'new'))}.yaml"
+        elif kind == "clash":  # with the preview that `y` has of the first
+            said = [self.specs.pop(NAMES[-1], None), self.specs.get(NAMES[0])]
+            self.specs |= {n: self._spec(n) for n, s in zip((NAMES[-1], NAMES[0]), said, strict=True) if s is None}
+        elif kind == "scope":
+            self.scope = f"scope-{rng.randint(1, 10**6)}"
         elif kind == "pools":
             self.pools = {"process": self._pool()} if rng.random() < 0.7 else {}
         elif kind == "schedule" and name in self.specs:
@@ -385,6 +482,7 @@ class Simulation:
         self.keys: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, dict, Request]] = []
         self.git.commit()
+        self.env: str | None = None
         tell(Ledger(self.world.store), BranchTracked(branch="main"))
         self.world.store.fault = self.world.fault
         self.start()
@@ -395,9 +493,11 @@ class Simulation:
         while True:
             try:
                 self.supervisor = SimSupervisor(self.world)
-                self.loop = Loop(
-                    Ledger(self.world.store), self.supervisor, self.world.clock, self.policy, PLACES, SimpleQueue()
-                )
+                ledger = Ledger(self.world.store)
+                self._environment(ledger)
+                self.loop = Loop(ledger, self.supervisor, self.world.clock, self.policy, PLACES, SimpleQueue())
+                self.git.branches.daemon_starts()
+                self.loop.previews = Previews(self.git.branches.policy, self.git.branches.want)
                 self.loop._apart = self._bug
                 self.loop.takers = lambda: self.world.servers.takers(self.world.mono)
                 self.world.servers.daemon_restarts(self.world.mono)
@@ -409,6 +509,16 @@ class Simulation:
         self.unread, self.looked = True, False
         restored, folded = picture(load_calm(self.world)), picture(project.replay(history(self.world.store))[0])
         need(restored == folded, "replay equals fold", "after a start")
+
+    def _environment(self, ledger: Ledger) -> None:
+        """Now and then the operator starts it for another one."""
+        self.env = ledger.observed.env
+        if self.rng.random() < 0.15:
+            env = self.rng.choice(ENVS)
+            if env != self.env:
+                self.world.note(f"the environment is {env}")
+                tell(ledger, BranchTracked(branch="main", env=env), now=self.world.clock())
+                self.env = env
 
     def turn(self, messages: list) -> None:
         try:
@@ -450,9 +560,9 @@ class Simulation:
                 need(value["run"] in self.account.runs, "no fact lost", f"{value} was answered")
             elif verb == "script":
                 self._called(value["run"])
-            elif verb == "retry":
+            elif verb in {"retry", "replay"}:
                 self.world.store.run(value["run"])
-                first = self.keys.setdefault((args["run"], "retry " + args["key"]), value["run"])
+                first = self.keys.setdefault((args["run"], f"{verb} {args['key']}"), value["run"])
                 need(first == value["run"], "the same key twice is one run", args)
             elif verb == "suspend":
                 found = self.world.store.events(types=["DeploymentSuspended"], subject=args["deployment"])
@@ -483,6 +593,9 @@ class Simulation:
             self.unread = True
         if self.unread and rng.random() < 0.8:
             messages.append(self._git())
+        if rng.random() < 0.15:
+            world.note(f"git: {self.git.branch_out(world.clock())}")
+        messages += self._branches()
         messages += self._reports()
         if rng.random() < 0.15:
             self._servers()
@@ -526,14 +639,25 @@ class Simulation:
             return Unreadable("the disk is away")
         self.unread = False
         first, self.looked = not self.looked, True
-        observed = self.loop.ledger.observed
-        if first and observed.revision == self.git.head and not observed.refused and self.rng.random() < 0.5:
-            return Unchanged(self.git.head)
+        if first and self.loop.ledger.observed.revision == self.git.head:  # as daemon/reconcile
+            kept = self.world.store.cache_get(CACHE, "")
+            if still_says(kept, "specs", self.git.head, Environment.of(self.env, {})):
+                return Unchanged(self.git.head)
         return self.read()
+
+    def _branches(self) -> list[Branches | Previewed]:
+        """What git says of the branches that are previewed."""
+        found: list[Branches | Previewed] = []
+        branches, chance = self.git.branches, self.world.chance
+        if branches.policy.patterns and branches.unseen and self.rng.random() < 0.7:
+            found.append(Branches(None) if chance(0.15) else branches.listed())
+        if branches.wanted and self.rng.random() < 0.7:
+            found.append(branches.read(self.env, readable=not chance(0.1)))
+        return found
 
     def read(self) -> Read:
         """What a look at git says now."""
-        return self.git.look(self.loop.ledger.observed.revision)
+        return self.git.look(self.loop.ledger.observed.revision, self.env)
 
     def _reports(self) -> list[Report]:
         found = self.supervisor.news()
@@ -548,7 +672,10 @@ class Simulation:
         return found
 
     def _request(self) -> Request:
-        rng, name = self.rng, self.rng.choice(NAMES)
+        rng, known = self.rng, self.loop.ledger.observed.deployments
+        name = rng.choice(sorted({*NAMES, *known}))
+        quarantined = [n for n, d in known.items() if d.quarantine]
+        over = [r for r, said in self.account.runs.items() if said["trigger"] == "schedule" and said["state"] in OVER]
         runs = [r.id for r in self.loop.ledger.observed.runs.values()] or ["f" * 16]
         waits = [r.id for r in self.loop.ledger.observed.runs.values() if r.state in {"Paused", "Suspended"}]
         refused = self.loop.ledger.observed.refused or {"revision": "none"}
@@ -571,7 +698,8 @@ class Simulation:
                 ("resume", {"deployment": name, "reason": "done"}),
                 ("resume", {"deployment": name, "reason": "done"}),
                 ("quarantine", {"deployment": name, "which": rng.random()}),
-                ("release", {"deployment": name, "reason": "mended"}),
+                ("quarantine", {"deployment": rng.choice(sorted(known) or [name]), "which": rng.random()}),
+                ("release", {"deployment": rng.choice(quarantined or [name]), "reason": "mended"}),
                 ("confirm", {"revision": refused["revision"], "reason": "meant so"}),
                 ("ping", {}),
                 (
@@ -582,6 +710,16 @@ class Simulation:
                         "to": self.world.clock().isoformat(),
                         "key": f"fill-{rng.randint(0, 5)}",
                         "reprocess": rng.choice(("none", "failed", "completed")),
+                    },
+                ),
+                (
+                    "replay",
+                    {
+                        "run": rng.choice(over or runs),
+                        "key": f"key-{rng.randint(0, 3)}",
+                        "parameters": {"n": 7} if rng.random() < 0.3 else {},
+                        "commit": rng.choice((None, "c" * 40)),
+                        "reason": "look again",
                     },
                 ),
                 ("script", {"number": rng.randint(1, 10**9)}),
@@ -613,8 +751,47 @@ class Simulation:
         need(not found.problems, "replay equals fold", found.problems)
         if not self.unread and observed.refused is None:
             need(observed.revision == self.git.head, "no commit is passed over", f"{observed.revision} is applied")
+            as_git_says(observed, self.read().desired)
         self._no_op()
+        self._settle_branches()
+        if self.rng.random() < 0.3:
+            self._restart()
         world.faults = faults
+
+    def _settle_branches(self) -> None:
+        """The daemon is told all that there is of branches: then previews are what they should be."""
+        branches = self.git.branches
+        if branches.policy.patterns:
+            self.turn([branches.listed()])
+        else:
+            self.turn([])
+        while branches.wanted:
+            self.turn([branches.read(self.env)])
+        observed, now = self.loop.ledger.observed, self.world.clock()
+        branches.check(observed, now, self.env)
+        if not self.unread and observed.refused is None:
+            as_git_says(observed, self.read().desired)
+        before = self._told()
+        self.turn([branches.listed()] if branches.policy.patterns else [])
+        need(self._told() == before, "asking twice adds nothing", "a look at branches wrote")
+
+    def _told(self) -> int:
+        """The last event that is not about runs and slots."""
+        events = self.world.store.events(limit=10**9)
+        return max(e.seq for e in events if not e.type.startswith(("Run", "Slots")))
+
+    def _restart(self) -> None:
+        """A daemon that ends and starts finds what it left."""
+        before, policy, env, read = self._told(), self.git.branches.policy, self.env, not self.unread
+        self.world.note("-- the daemon ends")
+        self.start()
+        if (policy, env) != (self.git.branches.policy, self.env):
+            return
+        if read:
+            self.unread = False
+            self.turn([self.read()])
+        self._settle_branches()
+        need(self._told() == before, "asking twice adds nothing", "a restart wrote")
 
     def _no_op(self) -> None:
         if self.unread:
@@ -650,6 +827,7 @@ class Simulation:
                 f"{revision} is applied, {self.git.head} was read",
             )
         world.note(f"git: {self.git.commit(calm=True)}")
+        self.unread = False
         self.turn([self.read()])
         if self.loop.ledger.observed.refused:
             self.turn([self._ask("confirm", {"revision": self.git.head, "reason": "meant so"})])
@@ -658,13 +836,14 @@ class Simulation:
                 break
             world.mono += max(self.loop._wait() if self.rng.random() < 0.5 else 5.0, 0.001)
             if number > 200:
-                world.mono += 600  # runs whose due a clock set back has put off
+                world.mono += 3600  # runs whose due a clock set back has put off
             held = [r.id for r in self.loop.ledger.observed.suspended.values() if r.until is None]
             self.turn([*self._reports(), *(self._ask("cancel", {"run": run}) for run in held)])
         live = {r.id: (str(r.state), r.reason) for r in self.loop.ledger.observed.runs.values()}
         need(not live, "every run reaches an end", live)
         need(self.loop.ledger.observed.revision == self.git.head, "no commit is passed over", "the last one")
         rows = world.store.runs(limit=10**9)
+        self.git.branches.heads.clear()
         need(all(r["state"] in FINAL for r in rows), "every run reaches an end", "in the rows")
         need({r["id"] for r in rows} == self.account.runs.keys(), "no fact lost", "runs")
         self.check()

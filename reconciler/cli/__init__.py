@@ -92,8 +92,15 @@ def main() -> None:
 
 def _told(error: Exception) -> int | None:
     """Print one of our errors; None for what is a bug."""
-    exit_code = getattr(error, "exit_code", None)
-    if exit_code is None or not hasattr(error, "hint"):
+    exit_code, hint = getattr(error, "exit_code", None), getattr(error, "hint", None)
+    if exit_code is None or hint is None:
         return None
-    click.echo(f"error: {error}", err=True)
+    click.echo(f"error: {_plain(getattr(error, 'message', error))}", err=True)
+    if hint:
+        click.echo(f"  {_plain(hint)}", err=True)
     return int(exit_code)
+
+
+def _plain(text: object) -> str:
+    """As `plain` of _print, which is not loaded for this: it may quote a repository, to a terminal or a CI's reader."""
+    return "".join(c if c.isprintable() else " " if c in "\t\n" else "?" for c in str(text))

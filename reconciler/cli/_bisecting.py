@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.cli import _clock, _unrecorded
+from reconciler.cli import _clock, _history, _scope, _unrecorded
+from reconciler.cli._named import declared_in
 from reconciler.cli._planning import Planner
 from reconciler.core import version
 from reconciler.core.arguments import merge
 from reconciler.core.bisect import Verdict
 from reconciler.daemon.scratch import Scratch
-from reconciler.git import history, tree
+from reconciler.git import history
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, NotFoundError, ReconcilerError, StepError
 from reconciler.model.plan import Declared, Desired, Json, Source, SourceKind
@@ -102,7 +103,7 @@ def _at_either(planner: Planner, name: str, bad: str, good: str) -> tuple[Desire
     """The deployment at the bad commit; where it is not sound there, at the good one."""
     desired = planner.known(bad)
     try:
-        return desired, _unrecorded.declared_in(desired, name)
+        return desired, declared_in(desired, name)
     except NotFoundError:
         before = planner.known(good)
         if name in before.deployments:
@@ -171,7 +172,7 @@ class Attempts:
             declared = replace(declared, source=replace(declared.source, commit=commit, note=None))
         else:
             desired = self._planner.known(commit)
-            declared = _unrecorded.declared_in(desired, self._name)
+            declared = declared_in(desired, self._name)
         defaults = desired.specs[declared.digest].get("parameters") or {}
         values = merge(defaults, self._given.parameters)
         made = _unrecorded.made(desired, declared, values, self._given.due or _clock.now())
@@ -180,18 +181,7 @@ class Attempts:
 
 def described(repo: Repository, commit: str, paths: tuple[str, ...]) -> dict[str, Json]:
     """Who made a commit, when and why, and the files of the scope that it changed."""
-    found = repo.commit(commit)
-    parent = found.parents[0] if found.parents and commit not in repo.shallow() else None
-    before = repo.links(parent)[0] if parent else None
-    files = [path for path, _old, _new in tree.diff(repo, before, found.tree) if _inside(path, paths)]
-    return {
-        "commit": commit,
-        "author": found.author,
-        "committed_at": found.committed_at.isoformat().replace("+00:00", "Z"),
-        "subject": found.subject,
-        "files": files,
-    }
-
-
-def _inside(path: str, paths: tuple[str, ...]) -> bool:
-    return any(each in (".", path) or path.startswith(f"{each}/") for each in paths)
+    top, parents = repo.links(commit)
+    before = repo.links(parents[0])[0] if parents and commit not in repo.shallow() else None
+    files = [path for _, path in _scope.differing(repo, before, top, paths)]
+    return {"commit": commit, **_history.authored(repo, commit), "files": files}

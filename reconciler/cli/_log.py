@@ -1,11 +1,11 @@
 """The log as reading verbs see it, while the daemon runs and while it does not. Called by every verb that reads."""
 
-import difflib
 import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reconciler.cli._named import nearest
 from reconciler.cli._place import Place
 from reconciler.core import rows
 from reconciler.model.errors import NotFoundError, ReconcilerError
@@ -58,8 +58,8 @@ def deployment(log: Log, name: str) -> Deployment:
         return rows.deployment_of(log.deployment(name))
     except NotFoundError as error:
         known = {row["name"] for row in log.deployments()}
-        near = difflib.get_close_matches(name, known, 1) or sorted(n for n in known if name in n.split("/"))[:1]
-        hint = f"did you mean {near[0]!r}?" if near else "`reconciler status` lists them; names read FLOW/DEPLOYMENT"
+        near = nearest(name, known)
+        hint = f"did you mean {near!r}?" if near else "`reconciler status` lists them; names read FLOW/DEPLOYMENT"
         raise NotFoundError(error.message, hint=hint) from None
 
 

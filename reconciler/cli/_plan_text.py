@@ -25,7 +25,7 @@ def show(review: Review) -> None:
         say(f"  nothing is applied until a person confirms it: {plain(plan.refused.confirm)}")
     for pool in plan.pools:
         say(f"{SIGNS[pool.action]} {word(str(pool.action))} work pool {plain(pool.pool)}: {plain(pool.reason)}")
-        _fields(pool.diff)
+        changed(pool.diff)
     times = {each.deployment: each for each in review.times}
     described = dict(islice(review.created.items(), MOST))
     for change in plan.changes:
@@ -50,7 +50,7 @@ def _change(change: Change, times: Times | None, given: Iterable[tuple[str, str]
     say(f"{sign} {word(str(change.action))} {name}{version}: {plain(change.reason)}")
     for what, how in given:
         say(f"    {plain(what)}: {plain(how)}")
-    _fields(change.diff)
+    changed(change.diff)
     if times:
         more = f" ({found})" if (found := daily(times)) else ""
         say(f"    next: {_slots(times.before)} → {_slots(times.after)}{more}")
@@ -60,7 +60,8 @@ def _slots(slots: tuple[Slot, ...]) -> str:
     return plain(", ".join(slot.local for slot in slots)) or "none"
 
 
-def _fields(diff: Iterable[FieldDiff]) -> None:
+def changed(diff: Iterable[FieldDiff]) -> None:
+    """Every field that changed, and how."""
     for what, how in readable.said(diff):
         say(f"    {plain(what)}: {plain(how)}")
 

@@ -9,7 +9,7 @@ CAVEAT = "Versions are those of this head; a merge or squash makes another commi
 
 def counts(plan: Plan) -> str:
     """The plan in one line."""
-    found = [f"{n} to {action}" for action in Action if (n := sum(change.action is action for change in plan.changes))]
+    found = [f"{count} to {action}" for action, count in plan.counts.items() if count]
     if plan.moved.deployments:
         found.append(f"{len(plan.moved.deployments)} to move")
     if plan.pools:
@@ -38,7 +38,7 @@ def daily(times: Times) -> str:
     """How many more or fewer runs a day."""
     if not times.daily:
         return ""
-    return f"{abs(times.daily)} {'more' if times.daily > 0 else 'fewer'} run{'s' * (abs(times.daily) != 1)} a day"
+    return f"{many(abs(times.daily), 'more run' if times.daily > 0 else 'fewer run')} a day"
 
 
 def in_full(review: Review) -> str:

@@ -4,7 +4,7 @@ What the daemon last resolved of other repositories is taken as it lies; nothing
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,10 +18,9 @@ from reconciler.core import project
 from reconciler.core.plan import Policy
 from reconciler.core.project import Touched
 from reconciler.daemon.config import Settings
-from reconciler.daemon.loop import CACHE
 from reconciler.daemon.mirrors import Mirrors, offline
 from reconciler.daemon.observe import Observer
-from reconciler.daemon.reading import Elsewhere, Environment
+from reconciler.daemon.reading import CACHE, Elsewhere, Environment, Layered
 from reconciler.daemon.reconcile import first_branch
 from reconciler.daemon.spec_dir import SpecDir
 from reconciler.daemon.words import words
@@ -31,15 +30,12 @@ from reconciler.git.work_tree import WorkTree
 from reconciler.model.errors import NotFoundError, ReconcilerError, SourceUnavailableError
 from reconciler.model.fact import Event
 from reconciler.model.plan import Desired, Json, Plan, Problem, Source
-from reconciler.model.state import Observed
+from reconciler.model.state import FETCH, Observed
 from reconciler.stores import Log
 from reconciler.stores._reader import Reader
 
 OFFLINE = "this command stays offline"
 """What every note about code in a repository that was never fetched says."""
-
-FETCH = "git fetch --unshallow brings the whole history (in CI: fetch-depth: 0, GIT_DEPTH: 0)"
-"""What to do where a shallow clone ends too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,10 @@ class Planner:
 
         A merge never rewinds, so nothing is refused for that.
         """
-        serving = self._serving()
-        told = self._logged[1] if serving else {}
+        try:
+            serving, told = self._logged
+        except ReconcilerError:  # a review goes without a log
+            serving, told = None, {}
         specs, env = self._read_as(serving or Observed(), told)
         observer = self._observer(serving or Observed(), told)
         there = SpecDir(specs).environments(self.repo, self.repo.commit(base).tree) if env.name else ()
@@ -138,14 +136,6 @@ class Planner:
                 raise NotFoundError(error.message, hint=f"this clone is shallow; {FETCH}") from None
             raise
 
-    def _serving(self) -> Observed | None:
-        """What a daemon's log says, if one is here; a review goes without it."""
-        try:
-            with _log.reading(self._place) as log:
-                return _log.observed(log)
-        except ReconcilerError:
-            return None
-
     def at(self, revision: str) -> Desired:
         """The desired state at any revision, with every spec in it; no log is needed. Raises SourceUnavailableError."""
         return self._observer(Observed(), self._logged[1]).desired(self.repo, self.repo.resolve(revision), None)
@@ -163,19 +153,20 @@ class Planner:
 
     def head(self) -> str:
         """The tracked branch's newest commit. Raises SourceUnavailableError where it has none."""
-        return self._head(self._logged[0])
+        return self._head(self._logged[0] or Observed())
 
     def _knowing(self) -> Observer:
-        return self._observer(*self._logged)
+        before, told = self._logged
+        return self._observer(before or Observed(), told)
 
     @cached_property
-    def _logged(self) -> tuple[Observed, Mapping[str, Json]]:
-        """What the log says, and what its daemon was told by flags; nothing where there is no log."""
+    def _logged(self) -> tuple[Observed | None, Mapping[str, Json]]:
+        """What the log says, if there is one, and what its daemon was told by flags."""
         try:
             with _log.reading(self._place) as log:
                 return _log.observed(log), json.loads(log.cache_get(CACHE, "") or b"{}")
         except NotFoundError:
-            return Observed(), {}
+            return None, {}
 
     def _head(self, before: Observed) -> str:
         branch = self._settings.branch or before.branch or first_branch(self.repo)
@@ -249,30 +240,8 @@ def _holds(path: Path, commit: str) -> bool:
         return repo.has(commit)
 
 
-class _Stored(Mapping[str, Mapping[str, Json]]):
-    """Specs just read, then those in the log."""
-
-    def __init__(self, new: Mapping[str, Mapping[str, Json]], log: Log | None) -> None:
-        self._new = new
-        self._log = log
-
-    def __getitem__(self, key: str) -> Mapping[str, Json]:
-        if key in self._new:
-            return self._new[key]
-        found: Mapping[str, Json] | None = _log.payload(self._log, key) if self._log else None
-        if found is None:
-            raise KeyError(key)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._new)
-
-    def __len__(self) -> int:
-        return len(self._new)
-
-
 def _with_stored(desired: Desired, log: Log | None) -> Desired:
-    return replace(desired, specs=_Stored(desired.specs, log))
+    return replace(desired, specs=Layered(desired.specs, partial(_log.payload, log))) if log else desired
 
 
 def _honest(plan: Plan) -> Plan:

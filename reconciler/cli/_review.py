@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.cli import _changed, _upcoming
-from reconciler.cli._planning import FETCH, Made
+from reconciler.cli._planning import Made
 from reconciler.cli._upcoming import Rules
 from reconciler.core import pinned, readable
 from reconciler.core.plan import commit_of
@@ -16,7 +16,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.events import RunMoved
 from reconciler.model.plan import Action, Problem, Source, SourceKind
 from reconciler.model.review import Live, Move, Review, Told
-from reconciler.model.state import QUEUED, UNKNOWN
+from reconciler.model.state import FETCH, QUEUED, UNKNOWN
 
 MOST = 10
 """Commits told of one move."""

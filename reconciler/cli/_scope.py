@@ -1,4 +1,4 @@
-"""What of this repository a version of a deployment is made from: paths, and the commit. Called by revert and diff."""
+"""What of this repository a version is made from: paths, and the commit. Called by revert, diff and bisect."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def of(version: Version) -> Scope:
     return Scope((file,), version.revision, place or "an image or other storage")
 
 
-def differing(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Files below `paths` that differ between two trees: (`A`, `M` or `D`, path), in tree order."""
+def differing(repo: Repository, before: str | None, after: str, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Files below `paths` that differ between two trees, None the empty one: (`A`, `M` or `D`, path)."""
     for path, old, new in tree.diff(repo, before, after):
-        if any(wanted in (".", path) or path.startswith(f"{wanted}/") for wanted in paths):
+        if scopes.within(path, paths):
             yield "M" if old and new else "A" if new else "D", path

@@ -1,14 +1,12 @@
 """The desired state at any commit, read from git alone. Called by `show --at`."""
 
-import difflib
-
+from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place, settings_of
 from reconciler.cli._plan_text import located
 from reconciler.cli._planning import Planner, told_offline
 from reconciler.cli._print import compact, fields, plain, print_json, progress, say, table
 from reconciler.cli._show_deployment import spec_text
-from reconciler.core.plan import commit_of, version_of
-from reconciler.model.errors import NotFoundError
+from reconciler.core.plan import commit_of, lane_of, version_of
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.schedules import DECIDES
 
@@ -19,23 +17,14 @@ def show(place: Place, revision: str, name: str | None, *, as_json: bool) -> Non
     with planner.repo, progress("reading specs"):
         desired = planner.at(revision)
     if name is not None:
-        _one(desired, _found(desired, name), as_json=as_json)
+        _one(desired, declared_in(desired, name), as_json=as_json)
     else:
         _all(desired, as_json=as_json)
 
 
-def _found(desired: Desired, name: str) -> Declared:
-    known = desired.deployments.get(name)
-    if known is not None:
-        return known
-    near = difflib.get_close_matches(name, desired.deployments, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"reconciler show --at {desired.revision[:12]} lists them"
-    raise NotFoundError(f"at revision {desired.revision[:12]} there is no deployment {name!r}", hint=hint)
-
-
 def _row(desired: Desired, declared: Declared) -> dict[str, Json]:
     spec = desired.specs[declared.digest]
-    pool = spec.get("work_pool") or {}
+    pool, queue = lane_of(spec)
     return {
         "deployment": declared.name,
         "version": version_of(desired, declared),
@@ -44,8 +33,8 @@ def _row(desired: Desired, declared: Declared) -> dict[str, Json]:
         "file": declared.file,
         "line": declared.line,
         "paused": bool(spec.get("paused")),
-        "pool": pool.get("name") or "process",
-        "queue": pool.get("work_queue_name") or "default",
+        "pool": pool,
+        "queue": queue,
         "schedules": [{k: v for k, v in rule.items() if k != "id"} for rule in spec.get("schedules") or ()],
         "tags": list(spec.get("tags") or ()),
     }

@@ -5,7 +5,7 @@ from reconciler.cli._log import deployment, payload
 from reconciler.cli._log import observed as observe
 from reconciler.cli._next import next_due, reached, slots_ahead
 from reconciler.cli._place import Place
-from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when
+from reconciler.cli._print import compact, fields, paint, plain, print_json, say, when, word
 from reconciler.cli._tip import tip
 from reconciler.cli.status import active, shown
 from reconciler.daemon import client
@@ -13,7 +13,7 @@ from reconciler.git.provenance import version_info
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ids import instant
-from reconciler.model.plan import Json
+from reconciler.model.plan import Json, Problem
 from reconciler.model.state import Deployment, Observed, Scheduled
 from reconciler.schedules import DECIDES
 from reconciler.stores import Log
@@ -166,7 +166,7 @@ def _text(told: dict[str, Json]) -> None:
         _schedule_text(schedule)
     spec_text(told["spec"])
     for problem in told["problems"]:
-        say(f"problem {plain(problem['file'])}:{problem['line']}:{problem['column']}: {plain(problem['message'])}")
+        say(f"{word('problem')} {plain(Problem(**problem))}")
 
 
 def _secrets_text(found: list[dict[str, Json]] | None) -> str | None:

@@ -3,23 +3,25 @@
 Called by `local` and `bisect`.
 """
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.cli import _log
+from reconciler.cli._named import declared_in
 from reconciler.cli._place import Place
 from reconciler.cli._source import commit_for
 from reconciler.core import job_variables, rows
 from reconciler.core.arguments import merge, parse_option
-from reconciler.daemon.orders import DEFAULT_POOL, Launch
+from reconciler.core.plan import commit_of, lane_of, version_of
+from reconciler.daemon.orders import Launch
 from reconciler.daemon.requests import check_parameters
-from reconciler.model.errors import ConflictError, NotFoundError
+from reconciler.model.errors import ConflictError
 from reconciler.model.ids import run_id, run_name
+from reconciler.model.names import DEFAULT_POOL
 from reconciler.model.plan import Declared, Desired, Json, SourceKind
-from reconciler.model.state import SCRIPT, Run, State
+from reconciler.model.state import FETCH, SCRIPT, UNKNOWN, Run, State
 from reconciler.stores import Log
 
 TRIGGER = "local"
@@ -86,25 +88,25 @@ def made(desired: Desired, declared: Declared, parameters: Mapping[str, Json], d
     """A deployment with these parameters. Raises InvalidRequestError where they do not fit, ConflictError."""
     spec = desired.specs[declared.digest]
     check_parameters(spec, parameters)
-    pool = (spec.get("work_pool") or {}).get("name") or DEFAULT_POOL
+    pool, queue = lane_of(spec)
     base = job_variables.defaults(desired.pools.get(pool) or {})
-    commit = declared.source.commit or (desired.whole_commit if declared.source.kind == "whole" else None)
-    if commit is None and declared.source.kind == "foreign":
+    commit = commit_of(desired, declared)
+    if commit is None and declared.source.kind is SourceKind.FOREIGN:
         raise ConflictError(
             f"the code of {declared.name} is in another repository, of which nothing is here",
             hint="once the daemon has applied it, it is: reconciler serve",
         )
-    if commit is None and declared.source.kind != "none":
+    if commit is None and declared.source.kind is not SourceKind.NONE:
         raise ConflictError(
-            f"the source commit of {declared.name} is {declared.source.note or 'unknown (shallow)'}",
-            hint="fetch the missing history (git fetch --unshallow)",
+            f"the source commit of {declared.name} is {declared.source.note or UNKNOWN}",
+            hint=FETCH,
         )
-    label = spec.get("version") or (commit[:8] if commit else "none")
+    label = version_of(desired, declared) or "none"
     run = Run(
         id="", name="", deployment=declared.name, state=State.PENDING, since=due, due=due, created_at=due,
         trigger=TRIGGER, cause="", who="", parameters="", spec=declared.digest, spec_commit=declared.spec_commit,
         source_commit=commit, version=label, generation=0, tags=tuple(spec.get("tags") or ()), pool=pool,
-        queue="default", retries=0, seq=0, attempt=1,
+        queue=queue, retries=0, seq=0, attempt=1,
     )  # fmt: skip
     return Made(
         _fresh(run, os.urandom(8).hex()), Launch(spec, parameters, DEFAULT_POOL, base, revision=desired.revision)
@@ -124,27 +126,3 @@ def _laid_over(spec: Mapping[str, Json], before: Mapping[str, Json], options: tu
     values = merge(before, dict(parse_option(option, schema) for option in options))
     check_parameters(spec, values)
     return values
-
-
-def declared_in(desired: Desired, name: str, where: str = "") -> Declared:
-    """A deployment at a commit, or where else specs were read.
-
-    Raises NotFoundError that says what is wrong there, or names the nearest.
-    """
-    found = desired.deployments.get(name)
-    if found is not None:
-        return found
-    where = where or f"at {desired.revision[:8]}"
-    near = difflib.get_close_matches(name, desired.deployments, 1)
-    near = near or sorted(n for n in desired.deployments if name in n.split("/"))[:1]
-    if desired.problems and not near:
-        raise NotFoundError(f"there is no sound deployment {name!r} {where}", hint=str(desired.problems[0]))
-    base, _, _ = name.rpartition("--")
-    if base in desired.deployments:
-        raise NotFoundError(
-            f"there is no deployment {name!r} {where}", hint=f"of a preview, name {base!r} and its branch: --at BRANCH"
-        )
-    hint = (
-        f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(desired.deployments)[:10]) or 'none'}"
-    )
-    raise NotFoundError(f"there is no deployment {name!r} {where}", hint=hint)

@@ -23,6 +23,7 @@ from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError
 from reconciler.model.ids import moment
 from reconciler.model.plan import Json
+from reconciler.model.state import FETCH
 
 COLOURS = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
 FILES = 20
@@ -90,10 +91,9 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
         return repo.resolve(text)
     except NotFoundError as error:
         with suppress(NotFoundError), reading(place) as log:
-            if commit := find(name, list(past.read(log, name)), text).commit:
+            if (commit := find(name, list(past.read(log, name)), text).commit) is not None:
                 return commit
-        shallow = "this clone is shallow: git fetch --unshallow" if repo.shallow() else error.hint
-        raise NotFoundError(f"{option}: {error.message}", hint=shallow) from None
+        raise NotFoundError(f"{option}: {error.message}", hint=FETCH if repo.shallow() else error.hint) from None
 
 
 def _holdable(place: Place, name: str, searched: Line, found: Found) -> str | None:

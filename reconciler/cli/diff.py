@@ -1,22 +1,21 @@
 """Compare two versions of a deployment: fields, parameters, commits, files, and how the runs of each ended."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from reconciler.cli import _history, _log, _scope
 from reconciler.cli._place import Place
-from reconciler.cli._print import compact, plain, print_json, progress, say, word
+from reconciler.cli._plan_text import changed
+from reconciler.cli._print import plain, print_json, progress, say, word
 from reconciler.core.versions import Version, declared, find
-from reconciler.git import history, revert
+from reconciler.git import history
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, ReconcilerError
 from reconciler.model.plan import FieldDiff, Json
 
 MOST = 20
 """Commits or files that a person is shown; JSON has all."""
-SCHEMA = "parameter_openapi_schema"
 
 
 @click.command("diff")
@@ -96,10 +95,7 @@ def _source(place: Place, one: Version, other: Version) -> dict[str, Json]:
 
 
 def _commits(repo: Repository, before: str, after: str, paths: tuple[str, ...]) -> list[Json]:
-    names = (
-        history.commits_between(repo, before, after) if "." in paths else revert.touching(repo, before, after, paths)
-    )
-    return [{"commit": name, **_history.authored(repo, name)} for name in names]
+    return [{"commit": n, **_history.authored(repo, n)} for n in history.moving(repo, before, after, paths)]
 
 
 def _say(told: dict[str, Json], fields: tuple[FieldDiff, ...] | None) -> None:
@@ -113,9 +109,7 @@ def _say(told: dict[str, Json], fields: tuple[FieldDiff, ...] | None) -> None:
         )
     if fields is None:
         say("the fields are not known any more: a spec was purged")
-    for field in fields or ():
-        for path, old, new in _readable(field):
-            say(f"    {plain(path)}: {compact(old)} → {compact(new)}")
+    changed(fields or ())
     if told["elsewhere"]:
         moved = " → ".join((told[side]["source_commit"] or "none")[:8] for side in ("before", "after"))
         say(f"    its code lies elsewhere ({plain(told['elsewhere'])}): {moved}")
@@ -138,18 +132,3 @@ def _listed(what: str, commits: list[dict[str, Json]]) -> None:
         say(f"    {what}{each['commit'][:8]} {day} {plain(each['author'])}: {plain(each['subject'])}")
     if len(commits) > MOST:
         say(f"    … {len(commits)} commits in all")
-
-
-def _readable(field: FieldDiff) -> Iterator[tuple[str, Json, Json]]:
-    """A field's change; that of the parameters' schema parameter by parameter."""
-    if field.field != SCHEMA or not isinstance(field.before, Mapping) or not isinstance(field.after, Mapping):
-        yield field.field, field.before, field.after
-        return
-    before, after = field.before, field.after
-    old, new = before.get("properties") or {}, after.get("properties") or {}
-    for name in dict.fromkeys((*old, *new)):
-        if old.get(name) != new.get(name):
-            yield f"parameter {name}", old.get(name), new.get(name)
-    for key in sorted((before.keys() | after.keys()) - {"properties"}):
-        if before.get(key) != after.get(key):
-            yield f"parameters: {key}", before.get(key), after.get(key)

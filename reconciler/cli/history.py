@@ -8,9 +8,10 @@ import click
 from reconciler.cli._history import changes, described, ended, versions
 from reconciler.cli._log import reading
 from reconciler.cli._place import Place
-from reconciler.cli._print import compact, plain, print_json, progress, say, table, when
+from reconciler.cli._plan_text import changed
+from reconciler.cli._print import plain, print_json, progress, say, table, when
 from reconciler.core.versions import Version
-from reconciler.model.plan import Json
+from reconciler.model.plan import FieldDiff, Json
 from reconciler.stores import Log
 
 
@@ -94,5 +95,4 @@ def _long(row: dict[str, Json]) -> None:
         say(f"    runs that succeeded: {ended(row)}")
     if row["diff"] is None:
         say("    the fields are not known any more: a spec was purged")
-    for field in row["diff"] or ():
-        say(f"    {plain(field['field'])}: {compact(field['from'])} → {compact(field['to'])}")
+    changed(FieldDiff(each["field"], each["from"], each["to"]) for each in row["diff"] or ())

@@ -11,9 +11,9 @@ from reconciler.cli._log import quickly, reading
 from reconciler.cli._place import Place
 from reconciler.cli._print import plain, print_json, say, table, when, word
 from reconciler.core.admit import LAST
-from reconciler.core.declare import DEFAULT_QUEUE
 from reconciler.model.errors import NotFoundError
 from reconciler.model.ids import instant
+from reconciler.model.names import DEFAULT_QUEUE
 from reconciler.model.plan import Json
 from reconciler.model.state import ACTIVE, QUEUED, Observed, Run, State
 

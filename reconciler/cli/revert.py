@@ -9,16 +9,17 @@ import click
 
 from reconciler.cli import _clock, _history, _log, _scope
 from reconciler.cli._place import Place, settings_of
+from reconciler.cli._plan_words import counts
 from reconciler.cli._planning import Planner
 from reconciler.cli._print import plain, print_json, progress, say
 from reconciler.cli._scope import Scope
 from reconciler.cli._tip import tip
 from reconciler.core.versions import Version, declared, find
 from reconciler.daemon.config import environment
-from reconciler.git import revert
+from reconciler.git import history, revert
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConflictError, InvalidRequestError, NotFoundError, SourceUnavailableError
-from reconciler.model.plan import Action, Json, Plan
+from reconciler.model.plan import Json
 from reconciler.model.state import Observed
 from reconciler.stores import Log
 
@@ -114,7 +115,7 @@ def _written(
         raise ConflictError(
             f"nothing to revert: on {wanted.tracked} {', '.join(chosen)} is as it was at {wanted.version.name}{where}"
         )
-    commits = revert.touching(repo, good, wanted.head, chosen)
+    commits = history.moving(repo, good, wanted.head, chosen)
     name = branch or _name(wanted)
     revert.check(name)
     made = repo.branch(name)
@@ -130,7 +131,7 @@ def _written(
         "version": wanted.version.name,
         "reverts": [{"commit": each, "subject": repo.commit(each).subject} for each in commits],
         "files": [{"path": path, "change": change} for change, path in files],
-        "plan": _summary(plan),
+        "plan": counts(plan),
         "restores_spec": again is not None and again.digest == wanted.version.spec,
     }
 
@@ -178,13 +179,6 @@ def _commit(repo: Repository, wanted: _Wanted, top: str, commits: Sequence[str])
         lines += [f"  {name} {repo.commit(name).subject}" for name in commits[:MOST_NAMED]]
         lines += [f"  and {len(commits) - MOST_NAMED} more"] * (len(commits) > MOST_NAMED)
     return revert.commit(repo, top, wanted.head, who=who, at=_clock.now(), message="\n".join(lines))
-
-
-def _summary(plan: Plan) -> str:
-    parts = [f"{n} to {action}" for action in Action if (n := sum(c.action is action for c in plan.changes))]
-    parts += [f"{len(plan.moved.deployments)} to move"] if plan.moved.deployments else []
-    parts += [f"{len(plan.problems)} problems"] if plan.problems else []
-    return ", ".join(parts) or "nothing to do"
 
 
 def _say(told: dict[str, Json], wanted: _Wanted) -> None:

@@ -18,7 +18,7 @@ from reconciler.core import health
 from reconciler.daemon import client
 from reconciler.model.errors import InvalidRequestError
 from reconciler.model.ids import instant
-from reconciler.model.plan import Json
+from reconciler.model.plan import Json, Problem
 from reconciler.model.state import ACTIVE, Deployment, Observed, Run, State
 
 LEFT = "previews"
@@ -173,7 +173,7 @@ def _previews(observed: Observed, left: Sequence[str], unread: Mapping[str, str]
         said = f"over since {until}: push to it to have it back" if preview.over else f"until {until}"
         say(f"preview of {plain(branch)}: {preview.revision[:8]}, {said}")
         for problem in preview.problems:
-            _problem(problem, f"of {branch} ")
+            _problem(problem, f"of {plain(branch)} ")
     for branch, why in sorted(unread.items()):
         held = "stays as it was" if branch in observed.previews else "is not previewed"
         say(f"{word('problem')} of {plain(branch)}: it {held}: {plain(why)}")
@@ -183,6 +183,4 @@ def _previews(observed: Observed, left: Sequence[str], unread: Mapping[str, str]
 
 
 def _problem(problem: dict[str, Json], of: str = "") -> None:
-    where = f"{of}{problem['file']}:{problem['line']}:{problem['column']}"
-    key = f"{problem['key']}: " if problem["key"] else ""
-    say(f"{word('problem')} {plain(where)}: {plain(key + problem['message'])}")
+    say(f"{word('problem')} {of}{plain(Problem(**problem))}")

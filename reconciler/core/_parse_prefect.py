@@ -21,7 +21,8 @@ _BRANCHES: Final = frozenset(
     | {"BUILD_SOURCEBRANCHNAME", "GIT_BRANCH"}
 )
 _CI: Final = {"commit_sha": (_COMMITS, "commit"), "branch": (_BRANCHES, "branch")}
-_BEFORE_DIRECTORY: Final = re.compile(r"/[^{}]*(?=\{\{\s*[\w.\-]+\.directory\s*\}\})")
+_BEFORE_DIRECTORY: Final = re.compile(r"(?<![^{}])([^{}/]*+)/[^{}]*+(?=\{\{\s*+[\w.\-]+\.directory\s*+\}\})")
+"""Begun behind a brace only: a text of slashes would cost its square."""
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _REMOTE: Final = re.compile(r"prefect_\w+\..+|.*\b(?:pull_from_remote_storage|pull_with_block)")
 _THIS_REPOSITORY: Final = "without a `pull` the code is this repository at its recorded commit"
@@ -95,7 +96,7 @@ def _directory(inputs: dict[str, Json], path: Path, found: Findings) -> dict[str
     if _DRIVE.match(given):
         told = f"a folder of a Windows machine, which no run here can enter: remove the step ({_THIS_REPOSITORY})"
         found.problem(where, told)
-    clean = _BEFORE_DIRECTORY.sub("", given)
+    clean = _BEFORE_DIRECTORY.sub(r"\1", given)
     if clean != given:
         found.note(where, "`directory` of a step is absolute here: what stands before it is left out")
     return {**inputs, "directory": clean}

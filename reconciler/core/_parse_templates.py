@@ -164,8 +164,8 @@ class Templates:
 
     def spend(self, value: Json) -> Json:
         """The value, once it is counted."""
-        size = len(value) if isinstance(value, str) else len(json.dumps(value))
-        self.budget.left -= size
+        if self.budget.left >= 0:  # what is spent is not counted on: that alone would take hours
+            self.budget.left -= len(value) if isinstance(value, str) else len(json.dumps(value))
         if self.budget.left < 0:
             raise TemplateError(f"the variables of this file expand to over {_MOST:,} characters")
         return value

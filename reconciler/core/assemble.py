@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.declare import DEFAULT_QUEUE, Entry, FileRead
+from reconciler.core.file_read import Entry, FileRead
 from reconciler.core.parse import Place
+from reconciler.model.names import DEFAULT_QUEUE
 from reconciler.model.plan import Json, Problem
 
 _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off)$)[A-Za-z][\w.\-]*", re.IGNORECASE | re.ASCII)

@@ -18,7 +18,7 @@ from reconciler.model.events import (
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant, run_id, run_name
 from reconciler.model.plan import Json, SourceKind
-from reconciler.model.state import ACTIVE, REPLAY, Deployment, Observed, Run, State
+from reconciler.model.state import ACTIVE, FETCH, REPLAY, Deployment, Observed, Run, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def need_source(observed: Observed, deployment: Deployment) -> None:
     if not deployment.source_commit(observed.whole_commit) and deployment.source.kind != "none":
         raise ConflictError(
             f"the source commit of {deployment.name} is {deployment.version(observed.whole_commit)}",
-            hint="fetch the missing history (git fetch --unshallow) and let the daemon reconcile",
+            hint=f"{FETCH}; then the daemon reads it",
         )
 
 

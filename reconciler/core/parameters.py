@@ -23,6 +23,7 @@ MAX_STEPS = 50_000
 """Keywords evaluated in one validation, and one more for each byte of the parameters: about a second, at most some."""
 _STEPS_PER_ERROR = 3
 _WAYS_PER_STEP = 200
+_PAIRS_PER_STEP = 500
 _TOLD = 5
 """Errors kept of one alternative."""
 _OF_PARTS = frozenset({"additionalProperties", "patternProperties", "propertyNames", "maxProperties"})
@@ -65,6 +66,18 @@ def _pattern(_validator: Any, value: str, instance: Any, _schema: Any) -> Iterat
         _spend(int(ways / _WAYS_PER_STEP))
         if not found.compiled.search(instance):
             yield ValidationError("does not match")
+
+
+def _unevaluated(keyword: _Keyword) -> _Keyword:
+    """What it costs is not seen from outside: each entry is sought in a list, and tried on each such keyword below."""
+
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, (dict, list)):
+            below = json.dumps(schema).count('"unevaluated')
+            _spend(len(instance) ** 2 // _PAIRS_PER_STEP + len(instance) * below // 2)
+        yield from keyword(validator, value, instance, schema) or ()
+
+    return counted
 
 
 def _unique(_validator: Any, value: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -124,6 +137,7 @@ _OWN: dict[str, _Keyword] = {
     "pattern": _pattern,
     "properties": _properties,
     "uniqueItems": _unique,
+    **{w: _unevaluated(Draft202012Validator.VALIDATORS[w]) for w in ("unevaluatedItems", "unevaluatedProperties")},
 }
 _KEYWORDS: dict[str, _Keyword] = {**Draft202012Validator.VALIDATORS, **_OWN}
 _Bounded = extend(  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ The guard: a revision that would prune every applied deployment, or three or mor
 a newly added file is broken nothing is pruned at all.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.diff import diff
@@ -22,6 +22,7 @@ from reconciler.model.events import (
     RevisionRefused,
 )
 from reconciler.model.fact import Fact
+from reconciler.model.names import DEFAULT_POOL, DEFAULT_QUEUE
 from reconciler.model.plan import (
     Action,
     Change,
@@ -210,6 +211,12 @@ def version_of(desired: Desired, declared: Declared) -> str | None:
     return declared.source.note or (None if declared.source.kind is SourceKind.NONE else UNKNOWN)
 
 
+def lane_of(spec: Mapping[str, Json]) -> tuple[str, str]:
+    """The work pool and the queue that the runs of an effective spec go to."""
+    given = spec.get("work_pool") or {}
+    return given.get("name") or DEFAULT_POOL, given.get("work_queue_name") or DEFAULT_QUEUE
+
+
 def commit_of(desired: Desired, declared: Declared) -> str | None:
     """The source commit at the desired revision."""
     return desired.whole_commit if declared.source.kind is SourceKind.WHOLE else declared.source.commit
@@ -249,8 +256,10 @@ def _guard(desired: Desired, observed: Observed, prunes: list[str], policy: Poli
 def facts(plan: Plan, desired: Desired, observed: Observed) -> list[Fact]:
     """What applying the plan appends: nothing when the revision is applied already or was refused before."""
     if plan.refused:
-        if observed.refused and observed.refused["revision"] == plan.revision:
-            return []
+        known = observed.refused or {}
+        told = (known.get("revision"), known.get("reason"), {*known.get("prunes", ())})
+        if told == (plan.revision, plan.refused.reason, {*plan.refused.prunes}):
+            return []  # else, at the same revision: in another environment, or by other limits
         return [RevisionRefused(revision=plan.revision, reason=plan.refused.reason, prunes=plan.refused.prunes)]
     if observed.revision == plan.revision and plan.empty and not observed.refused and not _repaired(desired, observed):
         return []
@@ -281,7 +290,7 @@ def _repaired(desired: Desired, observed: Observed) -> bool:
 
 
 def _applied(plan: Plan, desired: Desired, observed: Observed) -> RevisionApplied:
-    counts = {a: sum(c.action is a for c in plan.changes) for a in Action}
+    counts = plan.counts
     return RevisionApplied(
         revision=desired.revision,
         tree=desired.tree,
@@ -316,7 +325,7 @@ def _fields(declared: Declared, desired: Desired) -> dict[str, Json]:
     source = declared.source
     if source.kind is SourceKind.WHOLE:
         source = Source(SourceKind.WHOLE)
-    pool = spec.get("work_pool") or {}
+    pool, queue = lane_of(spec)
     return {
         "deployment": declared.name,
         "file": declared.file,
@@ -329,8 +338,8 @@ def _fields(declared: Declared, desired: Desired) -> dict[str, Json]:
         "schedules": tuple(spec.get("schedules") or ()),
         "limit": spec.get("concurrency_limit"),
         "collision": spec.get("collision_strategy") or "ENQUEUE",
-        "pool": pool.get("name") or "process",
-        "queue": pool.get("work_queue_name") or "default",
+        "pool": pool,
+        "queue": queue,
         "tags": tuple(spec.get("tags") or ()),
         "retries": (spec.get("flow") or {}).get("retries") or 0,
     }

@@ -20,7 +20,7 @@ from reconciler.model.events import (
 )
 from reconciler.model.fact import Fact
 from reconciler.model.ids import instant
-from reconciler.model.names import MAX_NAME
+from reconciler.model.names import DEFAULT_QUEUE, MAX_NAME
 from reconciler.model.plan import Action, Declared, Desired, Json, Plan, Problem, Source, SourceKind
 from reconciler.model.state import Observed
 
@@ -113,7 +113,7 @@ def _why(branch: str, observed: Observed, policy: Policy) -> str:
 
 
 def _pruned(branch: str, why: str, observed: Observed, *, over: bool) -> Iterator[Fact]:
-    names = [name for name, deployment in observed.deployments.items() if deployment.preview == branch]
+    names = list(observed.of_preview(branch))
     for name in names:
         yield from pinned.cancelled(observed, name, pinned.PRUNED, manual=True)
         yield DeploymentPruned(deployment=name, reason=f"preview of {branch}: {why}")
@@ -127,7 +127,7 @@ def apply(branch: str, desired: Desired, observed: Observed, now: datetime, poli
     """What deploying `branch` as it is at `desired.revision` does."""
     known = observed.previews.get(branch)
     suffix = known.suffix if known else suffix_of(branch, observed)
-    mine = {name: d for name, d in observed.deployments.items() if d.preview == branch}
+    mine = observed.of_preview(branch)
     wanted = _as_preview(branch, suffix, desired, observed)
     before = Observed(revision=known.revision if known else None, deployments=mine, confirmed=desired.revision)
     made = plan.plan(wanted, before, plan.Policy())
@@ -151,7 +151,7 @@ def _in_preview(fact: Fact, branch: str) -> Fact:
 
 
 def _applied(branch: str, suffix: str, made: Plan, whole: str | None, until: datetime) -> PreviewApplied:
-    counts = {a: sum(c.action is a for c in made.changes) for a in Action}
+    counts = made.counts
     return PreviewApplied(
         branch=branch,
         revision=made.revision,
@@ -224,13 +224,12 @@ def _differs(pool: Mapping[str, Json], applied: Mapping[str, Json] | None) -> bo
 
 def _no_pool(spec: Mapping[str, Json], own_pools: Collection[str], observed: Observed) -> str:
     """Why its runs could go nowhere: a preview creates and changes no work pool."""
-    pool = spec.get("work_pool") or {}
-    name, queue = pool.get("name") or "process", pool.get("work_queue_name") or "default"
+    name, queue = plan.lane_of(spec)
     if name not in own_pools:
         return ""
     if name not in observed.pools:
         return f"work pool {name} is declared on this branch only, and previews make no work pools: merge it first"
-    if queue != "default" and queue not in (observed.pools[name].get("work_queues") or {}):
+    if queue != DEFAULT_QUEUE and queue not in (observed.pools[name].get("work_queues") or {}):
         return f"queue {queue} of work pool {name} is declared on this branch only: merge it first"
     return ""
 

@@ -15,9 +15,7 @@ def applied(observed: Observed, event: Event) -> Iterator[str]:
     until, problems = moment(data["until"]), list(data.get("problems", ()))
     observed.previews[branch] = Preview(data["revision"], event.at, until, problems, data["suffix"])
     held, commits = set(data.get("held", ())), data.get("spec_commits") or {}
-    for deployment in observed.deployments.values():
-        if deployment.preview != branch:
-            continue
+    for deployment in observed.of_preview(branch).values():
         deployment.invalid = deployment.name in held
         if not deployment.invalid:
             deployment.spec_commit = commits.get(deployment.file, deployment.spec_commit)

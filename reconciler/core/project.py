@@ -13,6 +13,7 @@ from reconciler.core.written import placed, written
 from reconciler.model.errors import ChainBrokenError
 from reconciler.model.fact import Event
 from reconciler.model.ids import instant, moment
+from reconciler.model.names import DEFAULT_POOL, DEFAULT_QUEUE
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import FINAL, REPLAY, Deployment, Hold, Observed, Quarantine, Run, Scheduled, State
 
@@ -256,8 +257,8 @@ def _run_created(observed: Observed, event: Event, touched: Touched) -> None:
         version=data["version"],
         generation=data["generation"],
         tags=tuple(data.get("tags", ())),
-        pool=data.get("pool", "process"),
-        queue=data.get("queue", "default"),
+        pool=data.get("pool", DEFAULT_POOL),
+        queue=data.get("queue", DEFAULT_QUEUE),
         retries=data.get("retries", 0),
         seq=event.seq,
         origin=data.get("origin", ""),

@@ -4,7 +4,7 @@ Standard library only: a run loads this file by its path. A secret's value is kn
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler.core.template import mentioned
@@ -24,6 +24,11 @@ def fault(name: str) -> str | None:
     if _NAME.fullmatch(own) and ".." not in own:
         return None
     return "a secret's name has letters, digits, `_`, `-` and `.`, at most 200 of them"
+
+
+def of_run(pull: Iterable[Mapping[str, Any]], parameters: Any, env: Any) -> dict[str, bool]:
+    """As `wanted`, for the places of an order where secrets may be named."""
+    return wanted([*(step.get("inputs") for step in pull), parameters, env])
 
 
 def wanted(values: Iterable[Any]) -> dict[str, bool]:

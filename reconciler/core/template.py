@@ -179,9 +179,19 @@ def _literal(text: str) -> Json:
     if text[:1] == "'":
         return text[1:-1]
     try:
-        return _WORDS[text.lower()] if text.lower() in _WORDS else json.loads(text)
-    except ValueError:
+        return _WORDS[text.lower()] if text.lower() in _WORDS else _finite(json.loads(text, parse_constant=_no_number))
+    except (ValueError, RecursionError):
         raise TemplateError(f"default({_shown(text)}) is no literal: quote text") from None
+
+
+def _finite(value: Json) -> Json:
+    """A number that JSON can hold: `1e999` is read as none. Raises ValueError."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+def _no_number(text: str) -> Json:
+    raise ValueError(text)
 
 
 def _embedded(value: Json, name: str) -> str:

@@ -39,6 +39,11 @@ def paths(source: Source, spec_file: str) -> tuple[str, ...]:
     return (*source.directories, *own)
 
 
+def within(path: str, scope: Sequence[str]) -> bool:
+    """Whether a file is one of a scope's paths, or lies below one."""
+    return any(each in (".", path) or path.startswith(f"{each}/") for each in scope)
+
+
 def _source(inputs: Mapping[str, Json], ours: Callable[[str], bool], tracked: str | None) -> Source:
     repository = str(inputs.get("repository") or ".")
     directories = tuple(d.strip("/") or "." for d in inputs.get("directories") or ())

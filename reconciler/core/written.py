@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from reconciler.model.names import DEFAULT_POOL, DEFAULT_QUEUE
 from reconciler.model.plan import Json, Source
 from reconciler.model.state import Deployment, Scheduled
 
@@ -25,8 +26,8 @@ def written(
         schedules=tuple(placed(dict(rule), kept, at, start) for rule in data.get("schedules", ())),
         limit=data.get("limit"),
         collision=data.get("collision", "ENQUEUE"),
-        pool=data.get("pool", "process"),
-        queue=data.get("queue", "default"),
+        pool=data.get("pool", DEFAULT_POOL),
+        queue=data.get("queue", DEFAULT_QUEUE),
         tags=tuple(data.get("tags", ())),
         retries=data.get("retries", 0),
         created_at=at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from reconciler.core.declare import Entry
+from reconciler.core.file_read import Entry
 from reconciler.core.version import paths as scope_paths
 from reconciler.daemon.spec_row import Row
 from reconciler.git import history

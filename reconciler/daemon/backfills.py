@@ -41,7 +41,7 @@ def decide(loop: Loop, now: datetime, wish: backfill.Wanted, who: str, *, dry: b
     """
     observed = loop.ledger.observed
     deployment = commands.find(observed, wish.deployment)
-    before = loop.run_of_key(wish.deployment, wish.key)
+    before = loop.ledger.run_of_key(wish.deployment, wish.key)
     if before is not None:
         return {"slots": [], "created": 0, "cut": False, "before": before}, []
     found = backfill.slots(deployment, wish, now, _runs(loop, wish, now))

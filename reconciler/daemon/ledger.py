@@ -5,17 +5,21 @@ one durable transaction with their projections; only then may anything be acted 
 read again from the store, and the turn never happened.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from reconciler.core import project, rows
 from reconciler.core.project import Touched
+from reconciler.model.errors import NotFoundError, StoreError
 from reconciler.model.fact import VERSION, Event, Fact
-from reconciler.model.state import Observed
+from reconciler.model.state import Observed, Run
 from reconciler.stores import Payload, Rows, Store
 
 REPOSITORY = "repository"
+CHECKPOINT = 1000
+"""Events between checkpoints."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """When nothing happened: no event carries it."""
 
@@ -32,6 +36,7 @@ class Ledger:
         self._at: datetime | None = None
         self._purging: frozenset[str] = frozenset()
         self._lost = False
+        self._checkpointed = self.observed.seq
 
     def stage(self, facts: Sequence[Fact], now: datetime, payloads: Iterable[Payload] = ()) -> set[str]:
         """Fold facts and keep them for `flush`; the deployments touched since the last one.
@@ -93,6 +98,32 @@ class Ledger:
             self.observed = load(self.store)
             self._lost = False
         return lost
+
+    def checkpoint(self) -> None:
+        """Move what was appended from the write-ahead log into the database, now and then, between appends."""
+        if self.observed.seq - self._checkpointed >= CHECKPOINT:
+            self._checkpointed = self.observed.seq
+            with contextlib.suppress(StoreError):
+                self.store.checkpoint()
+
+    def run(self, given: str) -> Run | None:
+        """A run by its id or a unique beginning of it, live or finished. Raises ConflictError for several."""
+        live = self.observed.runs.get(given)
+        if live is not None:
+            return live
+        try:
+            row = self.store.run(given)
+        except NotFoundError:
+            return None
+        return self.observed.runs.get(row["id"]) or rows.run_of(row)
+
+    def run_of_key(self, deployment: str, key: str) -> str | None:
+        """The run that a request with this key made before."""
+        for run in self.observed.runs.values():
+            if run.cause == key and run.deployment == deployment and run.trigger != "schedule":
+                return run.id
+        row = self.store.run_by_key(deployment, key)
+        return str(row["id"]) if row else None
 
     def _clear(self) -> None:
         self._facts, self._payloads, self._touched, self._at = [], {}, Touched(), None

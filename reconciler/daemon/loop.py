@@ -5,7 +5,6 @@ append, and only then acts: answers, launches, kills. All waiting is in `_wait`;
 """
 
 import contextlib
-import json
 import logging
 import queue
 from collections.abc import Callable, Mapping
@@ -15,30 +14,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import plugins, pools
-from reconciler.core import admit, agenda, due, pinned, plan, report, rows, suspension
+from reconciler.core import admit, due, pinned, plan, report, suspension
 from reconciler.core.admit import Host
 from reconciler.core.plan import Policy
 from reconciler.core.report import Report
+from reconciler.daemon import said
 from reconciler.daemon.acts import Acts
 from reconciler.daemon.crumbs import Busy, Crumbs
+from reconciler.daemon.dues import Dues
 from reconciler.daemon.ledger import Ledger
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.previews import Previews
-from reconciler.daemon.reading import Branches, Previewed, Read, Unchanged, Unreadable
+from reconciler.daemon.reading import CACHE, Branches, Previewed, Read, Unchanged, Unreadable
 from reconciler.daemon.supervise import Supervisor
-from reconciler.model.errors import InvalidRequestError, NotFoundError, ReconcilerError, StaleHeadError, StoreError
+from reconciler.model.errors import InvalidRequestError, ReconcilerError, StaleHeadError, StoreError
 from reconciler.model.events import SourceFound, SourceLost
 from reconciler.model.fact import Event, Fact
-from reconciler.model.ids import canonical
 from reconciler.model.plan import Action, Json, Plan
-from reconciler.model.state import Run
 
 log = logging.getLogger("reconciler")
 
 IDLE = 60.0
 """Seconds between turns when nothing is known to come: a jump of the clock is noticed by then."""
-CHECKPOINT = 1000
-"""Events between checkpoints."""
 BATCH = 512
 """Messages taken in one turn."""
 
@@ -84,14 +81,10 @@ class Loop:
         """Plans staged in this turn: said in the daemon's output once they are durable."""
         self._unheard: list[Message] = []
         """What git said in a turn that could not be made durable: nobody would say it again."""
-        self._ahead = agenda.look_ahead(ledger.observed)
-        agenda.remember(ledger.observed, json.loads(ledger.store.cache_get(DUES, "") or b"{}"))
-        self._dues_kept = False
-        self._agenda = agenda.Agenda(ledger.observed.deployments)
+        self._dues = Dues(ledger)
         self._failures = 0
         self._acted = ledger.observed.seq
         """How far the log was carried out; what comes before a start, `adopt` carries out."""
-        self._checkpointed = ledger.observed.seq
         self.once = False
         """Whether to end when git was read and no run is left."""
         self._looked = False
@@ -113,7 +106,7 @@ class Loop:
         while self._turn(self._take()):
             pass
         self.save()
-        self._keep_dues()
+        self._dues.keep()
 
     def _take(self) -> list[Message]:
         """The messages that are there, or the first that comes before something is due by time."""
@@ -131,31 +124,24 @@ class Loop:
         if self._failures:
             return report.backoff(self._failures, "log")
         self.save()
-        self._checkpoint()
+        self.ledger.checkpoint()
         now = self._clock()
         observed = self.ledger.observed
         all_wakes = (
-            self._agenda.wake_at(now),
+            self._dues.agenda.wake_at(now),
             admit.wake_at(observed),
             suspension.wake_at(observed),
             self.previews.wake_at(),
         )
         wakes = [w for w in all_wakes if w]
         left = min([(w - now).total_seconds() for w in wakes], default=IDLE)
-        for _ in self._ahead:
+        for _ in self._dues.ahead:
             left = min(left, (min(wakes) - self._clock()).total_seconds() if wakes else left)
             if left < 0.02 or not self.inbox.empty():  # noqa: PLR2004 - a schedule takes well under 20 ms
                 break
         else:
-            self._keep_dues(once=True)
+            self._dues.keep(once=True)
         return max(0.0, min(left, IDLE))
-
-    def _keep_dues(self, *, once: bool = False) -> None:
-        """Keep the slots that were computed for the next start: there a crontab of thousands would take a second."""
-        if not (once and self._dues_kept):
-            self._dues_kept = True
-            with contextlib.suppress(StoreError):
-                self.ledger.store.cache_put(DUES, {"": canonical(agenda.known(self.ledger.observed))})
 
     def _turn(self, messages: list[Message]) -> bool:
         """Take messages in; whether to go on."""
@@ -165,7 +151,7 @@ class Loop:
         self._unheard = []
         try:
             if self.ledger.recover():
-                self._look_again()
+                self._dues.renew()
             self._catch_up()
             self._slots(now)
             for message in messages:
@@ -183,7 +169,7 @@ class Loop:
         self._failures = 0
         self.payloads.stored()
         while self._told:
-            _tell(self._told.pop(0))
+            said.applied(self._told.pop(0))
         self.previews.stored(self.ledger.store, self.ledger.observed)
         for answer, value in answers:
             answer.set_result(value)
@@ -245,12 +231,7 @@ class Loop:
         self.payloads.forget()
         with contextlib.suppress(StoreError):
             self.ledger.drop()
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """The state was read anew: so is what is to come."""
-        self._ahead = agenda.look_ahead(self.ledger.observed)
-        self._agenda = agenda.Agenda(self.ledger.observed.deployments)
+        self._dues.renew()
 
     def _handle(self, message: Message, now: datetime, answers: list[tuple[Future[Any], Json]]) -> None:
         self._looked = self._looked or isinstance(message, Read | Unchanged | Unreadable)
@@ -287,7 +268,7 @@ class Loop:
     def stage(self, facts: list[Fact], now: datetime) -> None:
         """Fold facts with the payloads they name; durable at the end of the turn."""
         if facts:
-            self._agenda.touch(self.ledger.stage(facts, now, self.payloads.new()))
+            self._dues.agenda.touch(self.ledger.stage(facts, now, self.payloads.new()))
 
     # --- git ---------------------------------------------------------------------------------------------------
 
@@ -312,7 +293,7 @@ class Loop:
             facts = [*pinned.before(made, desired, observed, now), *facts]
         if facts:
             self.stage(facts, now)
-            self._ahead = agenda.look_ahead(self.ledger.observed)
+            self._dues.look_ahead()
             self._told.append(made)
             if made.pools or any(change.action is not Action.UPDATE for change in made.changes):
                 self.previews.stir()
@@ -324,13 +305,6 @@ class Loop:
             self.stage([SourceLost(reason=message.reason)], now)
         self.previews.looked = True
         log.warning("git cannot be read: %s", message.reason)
-
-    def _checkpoint(self) -> None:
-        """Move what was appended from the write-ahead log into the database, now and then, between appends."""
-        if self.ledger.observed.seq - self._checkpointed >= CHECKPOINT:
-            self._checkpointed = self.ledger.observed.seq
-            with contextlib.suppress(StoreError):
-                self.ledger.store.checkpoint()
 
     def save(self) -> None:
         """Keep what was read of git for the next start, once it is applied: a cache, written when nothing waits."""
@@ -352,17 +326,17 @@ class Loop:
     # --- runs --------------------------------------------------------------------------------------------------
 
     def _slots(self, now: datetime) -> None:
-        ripe = self._agenda.ripe(now)
+        ripe = self._dues.agenda.ripe(now)
         if not ripe:
             return
         found = due.due(self.ledger.observed, now, self.payloads.parameters, ripe, ran=self._ran)
         self.stage(list(found.facts), now)
-        self._agenda.learn(found.wakes)
+        self._dues.agenda.learn(found.wakes)
         if found.facts:
-            self._ahead = agenda.look_ahead(self.ledger.observed)
+            self._dues.look_ahead()
 
     def _ran(self, run: str) -> bool:
-        return self.find_run(run) is not None
+        return self.ledger.run(run) is not None
 
     def _admit(self, now: datetime) -> None:
         observed = self.ledger.observed
@@ -380,50 +354,3 @@ class Loop:
         facts = report.moves(run, self.payloads.recorded(message), now, self.payloads.spec(run.spec))
         self.stage(facts, now)
         self.crumbs.leave(Busy.HANDLING)
-
-    # --- what requests look up -----------------------------------------------------------------------------------
-
-    def find_run(self, given: str) -> Run | None:
-        """A run by its id or a unique beginning of it, live or finished. Raises ConflictError for several."""
-        live = self.ledger.observed.runs.get(given)
-        if live is not None:
-            return live
-        try:
-            row = self.ledger.store.run(given)
-        except NotFoundError:
-            return None
-        return self.ledger.observed.runs.get(row["id"]) or rows.run_of(row)
-
-    def run_of_key(self, deployment: str, key: str) -> str | None:
-        """The run that a request with this key made before."""
-        for run in self.ledger.observed.runs.values():
-            if run.cause == key and run.deployment == deployment and run.trigger != "schedule":
-                return run.id
-        row = self.ledger.store.run_by_key(deployment, key)
-        return str(row["id"]) if row else None
-
-
-CACHE = "specs"
-"""The kind under which the observer's rows are cached in the store."""
-DUES = "dues"
-"""The kind under which next slots are cached in the store."""
-
-TOLD = 10
-"""Problems of a revision that the daemon's output names one by one."""
-
-
-def _tell(made: Plan) -> None:
-    """Say in the daemon's output what a revision came to, and what is wrong with it."""
-    if made.refused:
-        log.warning(
-            "revision %s refused: %s; to apply it: %s", made.revision[:8], made.refused.reason, made.refused.confirm
-        )
-        return
-    said = [f"{sum(c.action is action for c in made.changes)} {action.past}" for action in Action]
-    log.info("revision %s applied: %s, %d moved", made.revision[:8], ", ".join(said), len(made.moved.deployments))
-    for change in made.pools:
-        log.info("work pool %s %s: %s", change.pool, change.action.past, change.reason)
-    for problem in made.problems[:TOLD]:
-        log.warning("%s", problem)
-    if len(made.problems) > TOLD:
-        log.warning("and %d more problems: see `reconciler plan`", len(made.problems) - TOLD)

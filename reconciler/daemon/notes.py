@@ -126,17 +126,17 @@ class Notes:
             self._news.wait()
             last = self._stopping.is_set()
             self._news.clear()
-            again = self._tried()
+            rest = self._tried()
             if last:
                 return
-            self._stopping.wait(PACE if again is None else again)
-            if again is not None or self._stopping.is_set():
+            self._stopping.wait(rest)
+            if self._failures or self._stopping.is_set():
                 self._news.set()
 
-    def _tried(self) -> float | None:
-        """Write; seconds until it is to be tried again, None when it worked."""
+    def _tried(self) -> float:
+        """Write; seconds until the next time, which is for what failed or is told meanwhile."""
         try:
-            self.write()
+            changed = self.write()
         except (ReconcilerError, OSError) as error:
             wait = RETRIES[min(self._failures, len(RETRIES) - 1)]
             if not self._failures:
@@ -145,11 +145,12 @@ class Notes:
             return wait
         except Exception:
             log.exception("run results are not noted in git, tried again later")
+            self._failures += 1
             return RETRIES[-1]
         if self._failures:
             log.info("run results are noted in git again")
         self._failures = 0
-        return None
+        return PACE if changed else 0.0
 
     def write(self) -> int:
         """Note what is over since the last time; how many notes changed. Raises ReconcilerError, OSError."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core.assemble import Assembly
-from reconciler.core.declare import Entry
 from reconciler.core.document import NOTHING
+from reconciler.core.file_read import Entry
 from reconciler.core.overlay import Overlay
 from reconciler.daemon.answers import WHOLE, Answers, Scope, file_scope, scopes_of, source_scope
 from reconciler.daemon.poison import NO_POISON, Poison

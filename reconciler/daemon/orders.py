@@ -23,13 +23,12 @@ from reconciler.git.checkout import scope
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ReconcilerError, SourceUnavailableError, StepError
 from reconciler.model.ids import instant
+from reconciler.model.names import DEFAULT_POOL
 from reconciler.model.plan import Json, Source, SourceKind
 from reconciler.model.state import Run
 from reconciler.pools import Pool
 from reconciler.steps.git_clone import GitClone
 
-DEFAULT_POOL = "process"
-"""Where runs go whose spec names no pool."""
 FRESH = 5.0
 """Seconds that a repository stays open for the next launch."""
 

@@ -4,12 +4,13 @@ New ones are kept until `new` hands them to the append of the facts that name th
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core.arguments import merge
 from reconciler.core.report import Report
 from reconciler.daemon.ledger import Ledger
+from reconciler.daemon.reading import Layered
 from reconciler.model.ids import canonical, digest
 from reconciler.model.plan import Declared, Desired, Json
 from reconciler.model.state import Deployment
@@ -17,23 +18,6 @@ from reconciler.stores import Kind, Payload
 
 ENDS: tuple[Kind, ...] = ("result", "error")
 """Kinds that nothing decides by: they are stored, and never read here."""
-
-
-class _Specs(Mapping[str, Mapping[str, Json]]):
-    """Specs just read, then those in the store."""
-
-    def __init__(self, new: Mapping[str, Mapping[str, Json]], payloads: "Payloads") -> None:
-        self._new = new
-        self._payloads = payloads
-
-    def __getitem__(self, key: str) -> Mapping[str, Json]:
-        return self._new[key] if key in self._new else self._payloads.spec(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._new)
-
-    def __len__(self) -> int:
-        return len(self._new)
 
 
 KEPT = 512
@@ -90,7 +74,7 @@ class Payloads:
 
     def with_specs(self, desired: Desired) -> Desired:
         """The desired state whose `specs` also finds those in the store."""
-        return replace(desired, specs=_Specs(desired.specs, self))
+        return replace(desired, specs=Layered(desired.specs, self.spec))
 
     def add_specs(self, texts: Mapping[str, bytes], declared: Iterable[Declared | None]) -> None:
         """The effective specs that a plan's changes name, as canonical JSON by digest."""

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from reconciler.core import preview
 from reconciler.core.preview import Applied, Head, Policy
+from reconciler.daemon import said
 from reconciler.daemon.payloads import Payloads
 from reconciler.daemon.reading import Branches, Previewed, Texts
 from reconciler.model.errors import StoreError
 from reconciler.model.events import PreviewPruned
 from reconciler.model.fact import Fact
 from reconciler.model.ids import canonical
-from reconciler.model.plan import Action
 from reconciler.model.state import Observed
 from reconciler.stores import Store
 
@@ -27,7 +27,7 @@ UNREAD = "unread"
 NONE = Policy()
 """Nothing is previewed."""
 TOLD = 10
-"""Problems and branches that the daemon's output names one by one."""
+"""Branches that the daemon's output names one by one."""
 
 
 class Previews:
@@ -178,10 +178,10 @@ class Previews:
             log.info("preview of %s pruned, %d deployments: %s", end.branch, end.pruned, end.reason)
         while self._told:
             branch, made = self._told.pop(0)
-            _tell(branch, made)
+            said.previewed(branch, made.plan)
             read = self._read.get(branch)
             if read is not None and read.desired is not None:
-                there = {d.digest for d in observed.deployments.values() if d.preview == branch}
+                there = {d.digest for d in observed.of_preview(branch).values()}
                 texts = {name: text for name, text in read.texts.items() if name not in there}
                 self._read[branch] = replace(read, texts=texts, desired=replace(read.desired, specs=Texts(texts)))
         if self._kept != (self._left, self._unread):
@@ -194,13 +194,3 @@ class Previews:
 
 def _few(branches: tuple[str, ...]) -> str:
     return ", ".join(branches[:TOLD]) + (", …" if len(branches) > TOLD else "")
-
-
-def _tell(branch: str, made: Applied) -> None:
-    said = [f"{sum(c.action is action for c in made.plan.changes)} {action.past}" for action in Action]
-    moved = len(made.plan.moved.deployments)
-    log.info("preview of %s at %s: %s, %d moved", branch, made.plan.revision[:8], ", ".join(said), moved)
-    for problem in made.plan.problems[:TOLD]:
-        log.warning("preview of %s: %s", branch, problem)
-    if len(made.plan.problems) > TOLD:
-        log.warning("and %d more problems: see `reconciler status`", len(made.plan.problems) - TOLD)

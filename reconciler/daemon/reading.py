@@ -1,7 +1,7 @@
 """What a look at git can say: the messages from daemon/reconcile to the loop."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.preview import Head
@@ -16,6 +16,8 @@ class Elsewhere:
     commit: str
 
 
+CACHE = "specs"
+"""The kind under which the observer's rows are cached in the store."""
 FORMAT = 5
 """Of what is kept between starts; raised when reading the same bytes would say something else."""
 
@@ -59,6 +61,28 @@ def still_says(kept: bytes | None, specs: str, head: str, env: Environment = BAS
     said = json.loads(kept or b"{}")
     wanted = stamp(specs, head, env) | {"elsewhere": False}
     return all(said.get(key) == value for key, value in wanted.items())
+
+
+class Layered(Mapping[str, Mapping[str, Json]]):
+    """Effective specs by digest: those just read, then those that are stored."""
+
+    def __init__(
+        self, new: Mapping[str, Mapping[str, Json]], stored: Callable[[str], Mapping[str, Json] | None]
+    ) -> None:
+        self._new = new
+        self._stored = stored
+
+    def __getitem__(self, key: str) -> Mapping[str, Json]:
+        found = self._new[key] if key in self._new else self._stored(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._new)
+
+    def __len__(self) -> int:
+        return len(self._new)
 
 
 class Texts(Mapping[str, Mapping[str, Json]]):

@@ -58,7 +58,7 @@ def _run(args: Mapping[str, Any], who: str) -> Decide:
     def decide(loop: Loop, now: datetime) -> Decided:
         observed = loop.ledger.observed
         deployment = commands.find(observed, name)
-        twin = loop.run_of_key(name, key)
+        twin = loop.ledger.run_of_key(name, key)
         if twin is not None:
             return {"run": twin, "created": False}, []
         given.not_past(due, now)
@@ -81,9 +81,9 @@ def _retry(args: Mapping[str, Any], who: str) -> Decide:
     latest = bool(args.get("latest"))
 
     def decide(loop: Loop, now: datetime) -> Decided:
-        observed, old = loop.ledger.observed, commands.known(loop.find_run(name), name)
+        observed, old = loop.ledger.observed, commands.known(loop.ledger.run(name), name)
         again = commands.Again(old, key, latest, reason)
-        twin = loop.run_of_key(old.deployment, again.cause)
+        twin = loop.ledger.run_of_key(old.deployment, again.cause)
         if twin is not None:
             return {"run": twin, "origin": old.id, "created": False}, []
         _check_kept(loop, old, latest=latest)
@@ -119,7 +119,7 @@ def _replay(args: Mapping[str, Any], who: str) -> Decide:
     values, commit = given.mapping(args, "parameters"), given.commit(args)
 
     def decide(loop: Loop, now: datetime) -> Decided:
-        old = commands.known(loop.find_run(name), name)
+        old = commands.known(loop.ledger.run(name), name)
         _check_kept(loop, old, latest=False, done="replayed")
         spec, before = loop.payloads.spec(old.spec), loop.payloads.value(old.parameters)
         digest = old.parameters
@@ -127,7 +127,7 @@ def _replay(args: Mapping[str, Any], who: str) -> Decide:
             check_parameters(spec, merged := merge(before, values))
             digest = loop.payloads.keep("parameters", merged)
         asked = commands.Replay(old, key, digest, tuple(sorted(values)), commit, reason)
-        twin = loop.run_of_key(old.deployment, asked.cause)
+        twin = loop.ledger.run_of_key(old.deployment, asked.cause)
         if twin is not None:
             return {"run": twin, "origin": old.id, "created": False}, []
         run, facts = commands.replay(asked, spec, now, who)
@@ -170,7 +170,7 @@ def _cancel(args: Mapping[str, Any], who: str) -> Decide:
     run, reason = _text(args, "run"), str(args.get("reason") or "")
 
     def decide(loop: Loop, now: datetime) -> Decided:
-        found = loop.find_run(run)
+        found = loop.ledger.run(run)
         facts = commands.cancel(found, run, who, reason, now + loop.grace)
         return {"run": found.id if found else run}, facts
 
@@ -198,7 +198,7 @@ def _resume_run(args: Mapping[str, Any], who: str) -> Decide:
     run, reason = _text(args, "run"), str(args.get("reason") or "")
 
     def decide(loop: Loop, _now: datetime) -> Decided:
-        found = commands.known(loop.find_run(run), run)
+        found = commands.known(loop.ledger.run(run), run)
         facts = commands.resume_run(found, who, reason)
         if not facts:
             loop.acts.let_go_on(found)  # it is recorded; should the word have been lost, it is given again

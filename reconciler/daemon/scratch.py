@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.core.report import Report, outcome
-from reconciler.daemon import state_dir, supervise
+from reconciler.daemon import state_dir
 from reconciler.daemon.config import Settings
+from reconciler.daemon.heard import Heard
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
-from reconciler.engine import copies, journal, nearby
+from reconciler.engine import copies, nearby
 from reconciler.engine.output import OUTPUT, read
 from reconciler.engine.removal import remove
 from reconciler.git.repository import Repository
@@ -172,9 +173,6 @@ def _over(pool: InlinePool, folder: Path, limit: float | None) -> bool:
 
 
 def _end(run: Run, folder: Path, status: Mapping[str, Json] | None) -> End:
-    final, offset = None, 0
-    while (read := journal.read(folder / journal.JOURNAL, offset, run.attempt)).offset != offset:
-        offset = read.offset
-        final = next((f for f in reversed(read.facts) if f["fact"] in supervise.FINALS), final)
-    told = supervise.complete(folder, final) if final else None
-    return End(*outcome(Report(run.id, run.attempt, (), told, status, dead=True)))
+    heard = Heard(run.attempt, folder)
+    heard.read(time.monotonic())
+    return End(*outcome(Report(run.id, run.attempt, (), heard.end(), status, dead=True)))

@@ -20,7 +20,7 @@ from reconciler.git.repository import Repository
 from reconciler.model.plan import Json
 
 MOST_FILES = 50
-_KEY = rb"(?:^|[\s\"'{,])%s[\"']?[ \t]*[:=]"
+_KEY = re.compile(rb"(?:^|[\s\"'{,])([A-Za-z0-9_-]++)[\"']?[ \t]*+[:=]")
 """A name in an encrypted YAML, JSON or dotenv file: names are not encrypted."""
 MOST_BYTES = 1024 * 1024
 """Of one encrypted file."""
@@ -71,7 +71,7 @@ class Sealed:
                 data = repo.blob(entry.id, MOST_BYTES)
             except TooLargeError:
                 continue
-            if any(re.search(_KEY % re.escape(name.partition(".")[0].encode()), data) for name in names):
+            if not _mentioning(data).isdisjoint(map(_root, names)):
                 yield Path(entry.path).name, data
 
     def told(self, what: Mapping[str, Json], revision: str | None, *, preview: bool) -> list[Json]:
@@ -83,15 +83,26 @@ class Sealed:
         # Loaded by those that ask: the daemon itself looks nothing up.
         secrets = importlib.import_module("reconciler.engine.secrets")
         found: list[Json] = []
+        wanted = mentioned(what)
         with Repository.open(self._common, trust_owner=True) as repo:
-            for name, needed in mentioned(what).items():
-                refused = preview and name not in self._for_previews
-                source = None if refused else secrets.where(name, self.places)
-                if source is None and not refused:
-                    files = [file for file, _ in self.encrypted(repo, revision, [name])]
-                    source = f"{self._folder}/{files[0]}" if files else None
-                found.append({"name": name, "source": source, "needed": needed, "refused": refused})
+            files = {f: _mentioning(data) for f, data in self.encrypted(repo, revision, list(wanted))}
+        for name, needed in wanted.items():
+            refused = preview and name not in self._for_previews
+            source = None if refused else secrets.where(name, self.places)
+            if source is None and not refused:
+                file = next((file for file, inside in files.items() if _root(name) in inside), None)
+                source = f"{self._folder}/{file}" if file else None
+            found.append({"name": name, "source": source, "needed": needed, "refused": refused})
         return found
+
+
+def _mentioning(data: bytes) -> set[bytes]:
+    """The names in an encrypted file, in one pass: a spec may ask for ten thousand."""
+    return set(_KEY.findall(data))
+
+
+def _root(name: str) -> bytes:
+    return name.partition(".")[0].encode()
 
 
 def of_spec(spec: Mapping[str, Json], base: Mapping[str, Json]) -> dict[str, Json]:
@@ -108,4 +119,4 @@ def of_spec(spec: Mapping[str, Json], base: Mapping[str, Json]) -> dict[str, Jso
 
 def mentioned(what: Mapping[str, Any]) -> dict[str, bool]:
     """The secrets that an order refers to; whether without a fallback."""
-    return references.wanted([*(step.get("inputs") for step in what["pull"]), what["parameters"], what["env"]])
+    return references.of_run(what["pull"], what["parameters"], what["env"])

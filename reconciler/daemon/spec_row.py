@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from reconciler.core import overlay as overlays
 from reconciler.core import pooled
-from reconciler.core.declare import Code, FileRead, declare, read_of
+from reconciler.core.declare import Code, declare
+from reconciler.core.file_read import FileRead, read_of
 from reconciler.core.overlay import Overlay
 from reconciler.core.parse import parse
 from reconciler.daemon.poison import NO_POISON, IsolatedError, Poison

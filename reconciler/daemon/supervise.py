@@ -14,11 +14,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.report import Report
 from reconciler.daemon.crumbs import Busy, Crumbs
+from reconciler.daemon.heard import LIFE, Heard
 from reconciler.daemon.orders import Launch, Orders
 from reconciler.daemon.state_dir import StateDir
 from reconciler.engine import journal, whole
@@ -42,41 +43,15 @@ STUCK = 10.0
 """Seconds past `timeout_seconds` at which a run that could not stop itself is killed."""
 
 
-SIDE_LIMIT = 4 * 1024 * 1024
-"""Bytes of a result or error that are kept."""
-
-MOST_FACTS = 200
-"""Steps and such of one attempt that are reported; a run may write any number."""
-MOST_MOVES = 2000
-"""Facts of one attempt that are reported where they move the run: pauses, above all."""
-
-JOURNAL_LIMIT = 4 * 1024 * 1024
-"""Bytes of a journal that are read; a run that writes more is not believed, and the other runs do not wait for it."""
-
-FINALS = {"completed", "failed", "timed_out", "suspended"}
-LIFE = {"running", "paused", "resumed"}
-"""Facts between start and end that move a run."""
-UNTOLD = {"task"}
-"""Facts that stay in the journal."""
-
-
-@dataclass(slots=True)
-class _Watched:
+@dataclass(slots=True, kw_only=True)
+class _Watched(Heard):
     """One attempt that is not over."""
 
-    attempt: int
-    folder: Path
     pool: Pool
     timeout: float | None = None
-    offset: int = 0
-    facts: list[Mapping[str, Json]] = field(default_factory=list)
-    """What the journal said so far, but for the end."""
-    final: Mapping[str, Json] | None = None
-    running_since: float | None = None
-    paused_since: float | None = None
     dead_since: float | None = None
     kill_at: float | None = None
-    told: bool = field(default=False)
+    told: bool = False
     """Whether its end was posted."""
 
 
@@ -234,7 +209,7 @@ class Supervisor:
         folder = self._state.attempt(run, attempt)
         try:
             keeper = self._orders.pool(pool)
-            self._watched[run] = _Watched(attempt, folder, keeper, timeout)
+            self._watched[run] = _Watched(attempt, folder, pool=keeper, timeout=timeout)
             if order is not None and not (folder / "started").exists():
                 self._orders.check(order)
                 self._orders.write(folder, order)
@@ -291,9 +266,8 @@ class Supervisor:
     def _again(self, run: str) -> None:
         watched = self._watched.get(run)
         if watched is not None:
-            watched.offset, watched.told = 0, False
-            watched.running_since = watched.paused_since = None
-            watched.facts.clear()
+            watched.again()
+            watched.told = False
 
     def _look(self, run: str, now: float, *, poll: bool) -> None:
         """Read what an attempt wrote; when polling, whether it lives and must be ended as well."""
@@ -308,11 +282,11 @@ class Supervisor:
 
     def _look_at(self, run: str, watched: _Watched, now: float, *, poll: bool) -> None:
         status = watched.pool.exit_status(watched.folder)  # asked first: what was written before the end is read below
-        moved = self._read(watched, now)
+        moved = watched.read(now)
         dead = status is None and poll and self._confirmed_dead(watched, now)
         if moved or status is not None or dead:
             watched.told = status is not None or dead
-            final = complete(watched.folder, watched.final) if watched.final and watched.told else None
+            final = watched.end() if watched.told else None
             if dead and not watched.facts and watched.pool.never_began(watched.folder):
                 final = {
                     "fact": "failed",
@@ -322,24 +296,6 @@ class Supervisor:
             self._post(Report(run, watched.attempt, tuple(watched.facts), final, status, dead))
         if poll and not watched.told:
             self._enforce(watched, now)
-
-    def _read(self, watched: _Watched, now: float) -> bool:
-        """Take in what the journal says; whether the flow began, paused or went on meanwhile."""
-        moved = False
-        while watched.offset < JOURNAL_LIMIT:
-            read = journal.read(watched.folder / journal.JOURNAL, watched.offset, watched.attempt)
-            if read.offset == watched.offset:
-                break
-            watched.offset = read.offset
-            for fact in read.facts:
-                if fact["fact"] in FINALS:
-                    watched.final = fact
-                elif fact["fact"] not in UNTOLD and len(watched.facts) < _most(fact["fact"]):
-                    watched.facts.append(fact)
-                    if fact["fact"] in LIFE:
-                        moved = True
-                        _clock(watched, fact["fact"], now)
-        return moved
 
     def _confirmed_dead(self, watched: _Watched, now: float) -> bool:
         if watched.pool.alive(watched.folder):
@@ -359,17 +315,6 @@ class Supervisor:
             watched.pool.kill(watched.folder, signal.SIGKILL)
 
 
-def _clock(watched: _Watched, fact: str, now: float) -> None:
-    """The time that a flow has stands still while it is paused."""
-    if fact == "running" and watched.running_since is None:
-        watched.running_since = now
-    elif fact == "paused" and watched.paused_since is None:
-        watched.paused_since = now
-    elif fact == "resumed" and watched.paused_since is not None and watched.running_since is not None:
-        watched.running_since += now - watched.paused_since
-        watched.paused_since = None
-
-
 def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
     """Leave a word for a run in its directory. Where that cannot be, a signal comes all the same, or the word again."""
     try:
@@ -378,27 +323,3 @@ def _tell(folder: Path, name: str, what: Mapping[str, Json]) -> None:
         return  # nobody would read it
     except OSError as error:
         log.warning("run %s cannot be told to %s: %s", folder.parent.name, name, error)
-
-
-def complete(folder: Path, final: Mapping[str, Json]) -> dict[str, Json]:
-    """The final fact with what it keeps in a side file, and one line of message."""
-    found = dict(final)
-    for key in ("result", "error"):
-        name = found.pop(f"{key}_file", None)
-        if name is not None:
-            found[key] = journal.attachment(folder, name, SIDE_LIMIT)
-    if "result_repr" in found:
-        found["result"] = {"repr": found.pop("result_repr")}
-    error = found.get("error")
-    if isinstance(error, dict) and "message" not in found:
-        kind = str(error.get("type", "Error"))
-        found |= {"retry": False} if kind == "SystemExit" else {}
-        ours = kind.startswith("reconciler.")  # says all there is to say without its class
-        found["message"] = f"{'' if ours else kind + ': '}{error.get('message', '')}"[:500]
-    if found["fact"] == "timed_out" and "message" not in found:
-        found["message"] = f"it ran longer than its {found.get('seconds', '')} s"
-    return found
-
-
-def _most(fact: str) -> int:
-    return MOST_MOVES if fact in LIFE else MOST_FACTS

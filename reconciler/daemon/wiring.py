@@ -21,12 +21,12 @@ from reconciler.daemon.asked import Asked
 from reconciler.daemon.config import Settings
 from reconciler.daemon.crumbs import Crumbs
 from reconciler.daemon.ledger import Ledger
-from reconciler.daemon.loop import CACHE, Loop, Message, Stop
+from reconciler.daemon.loop import Loop, Message, Stop
 from reconciler.daemon.mirrors import Mirrors
 from reconciler.daemon.orders import Orders
 from reconciler.daemon.previews import Previews
 from reconciler.daemon.quarantines import Quarantines
-from reconciler.daemon.reading import Environment, still_says
+from reconciler.daemon.reading import CACHE, Environment, still_says
 from reconciler.daemon.reconcile import Looker, Tracked, first_branch
 from reconciler.daemon.retention import Retention
 from reconciler.daemon.served import Served, ServedKeeper

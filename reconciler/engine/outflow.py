@@ -4,6 +4,7 @@ It is the template's own child, so it outlives the run and writes its last words
 the secrets once, from the run that found them. A run without secrets writes to its file directly.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -20,6 +21,8 @@ _PIECE = 64 * 1024
 _PATIENCE = 2.0
 """Seconds in which everything that still holds the pipe is ended, once its run is."""
 _LOOK_MS = 20
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_LOST = b"\n[the process that keeps secrets out of this output was killed: what was said after this is lost]\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Outflow:
     pidfd: int
     writing: int
     telling: int
+    run_dir: Path
 
     def enter(self) -> None:
         """In the run: standard output and error go through the filter."""
@@ -50,7 +54,10 @@ class Outflow:
         os.close(self.telling)
 
     def finish(self, sweep: Callable[[], None]) -> None:
-        """In the template, once the run is over: wait for the last words; `sweep` ends who might still speak."""
+        """In the template, once the run is over: wait for the last words; `sweep` ends who might still speak.
+
+        Where the filter did not come to its own end, the output says so: a gap is never silent.
+        """
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         until = time.monotonic() + _PATIENCE
@@ -59,8 +66,16 @@ class Outflow:
             if time.monotonic() > until:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             sweep()
-        os.waitpid(self.pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
+        if status:
+            self._confess()
+
+    def _confess(self) -> None:
+        with contextlib.suppress(OSError):
+            output = os.open(f"{self.run_dir}/{OUTPUT}", _APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            with contextlib.closing(os.fdopen(output, "wb", buffering=0)) as file:
+                file.write(_LOST)
 
 
 def start(run_dir: Path) -> Outflow:
@@ -69,31 +84,37 @@ def start(run_dir: Path) -> Outflow:
     hearing, telling = os.pipe()
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             os.close(writing)
             os.close(telling)
             _filter(run_dir, reading, hearing)
+            code = 0
         finally:
-            os._exit(0)
+            os._exit(code)
     os.close(reading)
     os.close(hearing)
-    return Outflow(pid, os.pidfd_open(pid), writing, telling)
+    return Outflow(pid, os.pidfd_open(pid), writing, telling, run_dir)
 
 
 def _filter(run_dir: Path, reading: int, hearing: int) -> None:
     """Pass everything on until nobody can write any more; no signal but SIGKILL ends it before."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    output = os.open(f"{run_dir}/{OUTPUT}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(f"{run_dir}/{OUTPUT}", _APPEND, 0o600)
     for place, fd in enumerate((reading, output, hearing)):
         os.dup2(fd, place)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     told = b""
     while more := os.read(2, _PIECE):
         told += more
-    redactor = Redactor(json.loads(told or b"[]"))
+    pass_on(0, Redactor(json.loads(told or b"[]")))
+
+
+def pass_on(reading: int, redactor: Redactor) -> None:
+    """Say on standard output what comes from a descriptor, without secrets, until its end."""
     rest = b""
-    while more := os.read(0, _PIECE):
+    while more := os.read(reading, _PIECE):
         said, rest = redactor.split(rest + more)
         _write(said)
     _write(redactor.last(rest))

@@ -95,7 +95,7 @@ class Held:
 
 def find(todo: Order, run_dir: Path, vault: Mapping[str, Any] | None) -> Held:
     """The secrets that an order refers to; `vault` is what the daemon's environment holds. Never raises."""
-    wanted = mentioned(todo)
+    wanted = references.of_run(todo.pull, todo.parameters, todo.env)
     given = todo.secrets or {}
     sources = list(_sources(given, run_dir, vault or {}))
     values: dict[str, str] = {}
@@ -114,11 +114,6 @@ def find(todo: Order, run_dir: Path, vault: Mapping[str, Any] | None) -> Held:
         else:
             values[name] = value
     return Held(values, missing, frozenset(name for name, needed in wanted.items() if needed))
-
-
-def mentioned(todo: Order) -> dict[str, bool]:
-    """The names that an order refers to; whether without a fallback."""
-    return references.wanted([*(step.get("inputs") for step in todo.pull), todo.parameters, todo.env])
 
 
 def unfit(value: str) -> str | None:

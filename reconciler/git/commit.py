@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _PERSON = re.compile(rb"(?P<name>.*?) ?<(?P<email>[^<>]*)> (?P<at>-?\d{1,12})(?: [+-]\d{1,7})?$")
+_NO_ENCODING = re.compile("(?i)puny|escape")
+"""Codecs of Python that no history was written in: one needs the square of the time, the others invent characters."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,6 +72,6 @@ def _person(line: bytes, encoding: str) -> tuple[str, str, datetime]:
 
 def _text(raw: bytes, encoding: str) -> str:
     try:
-        return raw.decode(encoding, "replace")
-    except LookupError:
+        return raw.decode("utf-8" if _NO_ENCODING.search(encoding) else encoding, "replace")
+    except (LookupError, ValueError):
         return raw.decode("utf-8", "replace")

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from reconciler.git import scopes, tree
 from reconciler.git.repository import Repository
 from reconciler.model.errors import SourceUnavailableError
+from reconciler.model.state import FETCH, UNKNOWN
 
 K = TypeVar("K", bound=Hashable)
 
@@ -26,7 +27,7 @@ class Cut:
 
     def __str__(self) -> str:
         """As a version shows it."""
-        return "unknown (shallow)"
+        return UNKNOWN
 
 
 CUT: Final = Cut()
@@ -63,10 +64,10 @@ def commits_between(repo: Repository, before: str, after: str) -> list[str]:
     return [step.commit for step in _steps(repo, after, stop=fork)]
 
 
-def moving(repo: Repository, before: str, after: str, paths: tuple[str, ...], limit: int) -> list[str]:
+def moving(repo: Repository, before: str, after: str, paths: tuple[str, ...], limit: int | None = None) -> list[str]:
     """Ids of `after`'s first-parent line above its fork from `before`'s that changed one of the paths, newest first.
 
-    Only `after` where the lines do not meet here; looks at `limit` commits at most.
+    Only `after` where the lines do not meet here; looks at `limit` commits at most. `.` is every path.
     """
     fork = _fork(repo, before, after).commit
     if fork is None:
@@ -114,7 +115,7 @@ def changing(repo: Repository, before: str, after: str, paths: tuple[str, ...]) 
         shallow = bool(repo.shallow())
         raise SourceUnavailableError(
             f"{before[:8]} and {after[:8]} have no commit in common on their first-parent lines",
-            hint="fetch the missing history (git fetch --unshallow)" if shallow else "name commits of one branch",
+            hint=FETCH if shallow else "name commits of one branch",
         )
     found: list[tuple[str, str]] = []
     newer: tuple[str, str] | None = None

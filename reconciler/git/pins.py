@@ -1,6 +1,6 @@
 """Refs that keep the commits of live runs from git's garbage collection. Called by the daemon.
 
-One ref per commit under refs/reconciler/pins/; beside them only git/notes writes a ref.
+One ref per commit under refs/reconciler/pins/, of which nothing is ever moved.
 """
 
 from reconciler.git.repository import Repository

@@ -85,9 +85,9 @@ class Refs:
         False too while another process holds its lock. Raises SourceUnavailableError.
         """
         try:
+            if before is None:
+                return self.create(name, after)
             with _told(name):
-                if before is None:
-                    return self.container.add_if_new(_ref(name), ObjectID(after.encode()))
                 return self.container.set_if_equals(_ref(name), ObjectID(before.encode()), ObjectID(after.encode()))
         except SourceUnavailableError as error:
             if isinstance(error.__cause__, FileLocked):

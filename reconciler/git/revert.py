@@ -1,29 +1,18 @@
 """A branch on which some paths are as they were, written as objects: no work tree, no index. Called by `revert`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from dulwich.config import StackedConfig
-from dulwich.object_store import DiskObjectStore
-from dulwich.objects import ShaFile
 
-from reconciler.git import history, refs, tree
-from reconciler.git.objects import COMMIT, TREE
+from reconciler.git import refs, tree
 from reconciler.git.repository import Repository
+from reconciler.git.writing import Person, Writing, entry
 from reconciler.model.errors import ConflictError, InvalidRequestError
 
 Names = dict[bytes, "Names"]
 """Paths as a tree of names; what ends is empty."""
 _UNSAFE = str.maketrans("", "", "<>\n\0")
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who commits."""
-
-    name: str
-    email: str
 
 
 def person(repo: Repository, name: str | None, email: str | None) -> Person:
@@ -67,31 +56,31 @@ def restored(repo: Repository, now: str, then: str, paths: Iterable[str]) -> str
         for name in above:
             at = at.setdefault(name, {})
         at[last] = {}
-    store = _store(repo)
-    return _splice(repo, store, (now, then), wanted) or _put(repo, store, TREE, b"")
+    writing = Writing(repo)
+    top = _splice(writing, (now, then), wanted) or writing.tree({})
+    writing.finish()
+    return top
 
 
-def _splice(
-    repo: Repository, store: DiskObjectStore, sides: tuple[str | None, str | None], wanted: Names
-) -> str | None:
+def _splice(writing: Writing, sides: tuple[str | None, str | None], wanted: Names) -> str | None:
     """The id of a directory with the wanted names taken from the other side; None for an empty one."""
+    repo = writing.repo
     width = repo.format.oid_length
     now, then = (repo.tree_bytes(side) if side else b"" for side in sides)
     kept = dict(_chunks(now, width))
     for name, below in wanted.items():
         before, after = tree.find(now, name, width), tree.find(then, name, width)
         if below and (_is_folder(before) or _is_folder(after)):
-            made = _splice(repo, store, (_folder(before), _folder(after)), below)
+            made = _splice(writing, (_folder(before), _folder(after)), below)
             if made is not None:
-                kept[name] = tree.DIRECTORY, _chunk(name, tree.DIRECTORY, bytes.fromhex(made))
+                kept[name] = tree.DIRECTORY, entry(name, tree.DIRECTORY, bytes.fromhex(made))
             elif _is_folder(before):
                 kept.pop(name)
         elif not below and after is not None:
-            kept[name] = after[0], _chunk(name, *after)
+            kept[name] = after[0], entry(name, *after)
         elif not below:
             kept.pop(name, None)
-    ordered = sorted(kept.items(), key=lambda item: item[0] + b"/" * (item[1][0] == tree.DIRECTORY))
-    return _put(repo, store, TREE, b"".join(chunk for _, (_, chunk) in ordered)) if ordered else None
+    return writing.tree(kept) if kept else None
 
 
 def _chunks(raw: bytes, width: int) -> Iterator[tuple[bytes, tuple[int, bytes]]]:
@@ -103,10 +92,6 @@ def _chunks(raw: bytes, width: int) -> Iterator[tuple[bytes, tuple[int, bytes]]]
         at = end
 
 
-def _chunk(name: bytes, mode: int, sha: bytes) -> bytes:
-    return b"%o %s\0%s" % (mode, name, sha)
-
-
 def _is_folder(raw: tree.Raw | None) -> bool:
     return raw is not None and raw[0] == tree.DIRECTORY
 
@@ -115,27 +100,12 @@ def _folder(raw: tree.Raw | None) -> str | None:
     return raw[1].hex() if raw is not None and raw[0] == tree.DIRECTORY else None
 
 
-def touching(repo: Repository, before: str, after: str, paths: Iterable[str]) -> list[str]:
-    """The commits of `after`'s first-parent line above its fork from `before`'s that changed a path, newest first."""
-    wanted = tuple(paths)
-    return [name for name in history.commits_between(repo, before, after) if _touches(repo, name, wanted)]
-
-
-def _touches(repo: Repository, name: str, paths: tuple[str, ...]) -> bool:
-    top, parents = repo.links(name)
-    below = repo.links(parents[0])[0] if parents and name not in repo.shallow() else None
-    return any(_entry(repo, top, path) != _entry(repo, below, path) for path in paths)
-
-
-def _entry(repo: Repository, top: str | None, path: str) -> tree.Entry | None:
-    return tree.lookup(repo, top, path) if top else None
-
-
 def commit(repo: Repository, top: str, parent: str, *, who: Person, at: datetime, message: str) -> str:
     """Write a commit of a tree on a parent; its id."""
-    stamp = f"{who.name} <{who.email}> {int(at.timestamp())} {at:%z}"
-    text = f"tree {top}\nparent {parent}\nauthor {stamp}\ncommitter {stamp}\n\n{message.rstrip()}\n"
-    return _put(repo, _store(repo), COMMIT, text.encode("utf-8", "surrogateescape"))
+    writing = Writing(repo)
+    made = writing.commit(top, parent, who, f"{int(at.timestamp())} {at:%z}", message)
+    writing.finish()
+    return made
 
 
 def check(name: str) -> None:
@@ -153,13 +123,3 @@ def branch(repo: Repository, name: str, made: str) -> None:
             f"the branch {name} exists and holds something else",
             hint=f"name another with --branch, or remove it: git branch -D {name}",
         )
-
-
-def _store(repo: Repository) -> DiskObjectStore:
-    return DiskObjectStore(str(repo.common_dir / "objects"), object_format=repo.format, fsync_object_files=True)
-
-
-def _put(repo: Repository, store: DiskObjectStore, kind: int, raw: bytes) -> str:
-    made = ShaFile.from_raw_string(kind, raw)
-    store.add_object(made)
-    return made.get_id(repo.format).decode("ascii")

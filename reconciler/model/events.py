@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from reconciler.model.fact import Fact
+from reconciler.model.names import DEFAULT_POOL, DEFAULT_QUEUE
 from reconciler.model.plan import Json
 
 
@@ -164,8 +165,8 @@ class DeploymentCreated(Fact):
     """Each with its `id` (identity) beside the fields of the spec."""
     limit: int | None = None
     collision: str = "ENQUEUE"
-    pool: str = "process"
-    queue: str = "default"
+    pool: str = DEFAULT_POOL
+    queue: str = DEFAULT_QUEUE
     tags: tuple[str, ...] = ()
     retries: int = 0
     reason: str = ""
@@ -358,8 +359,8 @@ class RunCreated(Fact):
     generation: int
     tags: tuple[str, ...] = ()
     labels: Mapping[str, Json] = field(default_factory=dict)
-    pool: str = "process"
-    queue: str = "default"
+    pool: str = DEFAULT_POOL
+    queue: str = DEFAULT_QUEUE
     retries: int = 0
     preview: str = ""
     """The branch that its deployment previews; empty for the tracked branch."""

@@ -2,6 +2,10 @@
 
 MAX_NAME = 200
 """Characters of a name."""
+DEFAULT_POOL = "process"
+"""Where runs go that name no work pool; it is there, declared or not, as a pool of the type of that name."""
+DEFAULT_QUEUE = "default"
+"""Every work pool has it, declared or not."""
 
 
 def name_fault(name: str) -> str | None:

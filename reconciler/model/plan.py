@@ -279,6 +279,11 @@ class Plan:
         """Whether applying would change no deployment and no work pool."""
         return not self.changes and not self.pools and not self.moved.deployments
 
+    @property
+    def counts(self) -> dict[Action, int]:
+        """How many deployments are created, updated and pruned."""
+        return {action: sum(change.action is action for change in self.changes) for action in Action}
+
     def json(self) -> dict[str, Json]:
         """The object that `plan --json` prints."""
         return {

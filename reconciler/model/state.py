@@ -42,6 +42,8 @@ REPLAY = "replay"
 """The trigger of a past run that a person wants to see again: it says nothing of how its deployment fares now."""
 UNKNOWN = "unknown (shallow)"
 """The version where history is cut before the source commit."""
+FETCH = "git fetch --unshallow brings the whole history (in CI: fetch-depth: 0, GIT_DEPTH: 0)"
+"""What to do where a shallow clone ends too early."""
 
 
 @dataclass(slots=True)
@@ -275,6 +277,10 @@ class Observed:
         if not self.previews:
             return self.deployments
         return {name: d for name, d in self.deployments.items() if not d.preview}
+
+    def of_preview(self, branch: str) -> dict[str, Deployment]:
+        """The deployments that preview a branch."""
+        return {name: d for name, d in self.deployments.items() if d.preview == branch}
 
     def place(self, run: Run) -> None:
         """File a run under what its state means; nowhere when it is over."""

@@ -10,15 +10,13 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from reconciler.core.redaction import Redactor
-from reconciler.engine import environment, order, secrets, vault
+from reconciler.engine import environment, order, outflow, secrets, vault
 from reconciler.engine.linux import adopt_orphans, children
 from reconciler.engine.secrets import Held
 from reconciler.pools._local import ENTRY
 
 TERMINAL = ("TERM", "COLORTERM", "PYTHONBREAKPOINT")
 """Variables that a terminal and a debugger need, beside those that every run sees."""
-_PIECE = 64 * 1024
 
 
 def run(run_dir: Path) -> dict[str, int | None]:
@@ -69,27 +67,13 @@ def _redacted(output: IO[bytes] | None, held: Held | None) -> Iterator[None]:
     if output is None or held is None:
         yield
         return
-    reader = Thread(target=_pass_on, args=(output.fileno(), held.redactor), daemon=True)
+    reader = Thread(target=outflow.pass_on, args=(output.fileno(), held.redactor), daemon=True)
     reader.start()
     try:
         yield
     finally:
         reader.join()
         output.close()
-
-
-def _pass_on(reading: int, redactor: Redactor) -> None:
-    rest = b""
-    with suppress(OSError):
-        while more := os.read(reading, _PIECE):
-            said, rest = redactor.split(rest + more)
-            _write(said)
-        _write(redactor.last(rest))
-
-
-def _write(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
 
 
 @contextmanager

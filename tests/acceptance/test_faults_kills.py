@@ -87,7 +87,7 @@ def test_a_run_killed_between_its_word_that_it_suspends_and_its_end_asks_again(t
     site = waiting(tmp_path)
     plan = {"point": "suspended", "side": "after", "number": 1, "flag": str(tmp_path / "flag")}
     with Doomed(site, plan) as daemon:
-        run = until(lambda: asked(site, "suspending/it"))
+        run = until(lambda: site.asked("suspending/it"))
         assert in_state(site.path, run, "Suspended", "Completed")["state"] == "Suspended"
         (crashed,) = [e.data for e in site.events() if e.type == "RunAwaitingRetry"]
         assert "killed by signal 9 after the flow had suspended itself" in crashed["reason"]
@@ -106,7 +106,7 @@ def test_a_run_killed_between_its_word_that_it_suspends_and_its_end_asks_again(t
 def test_a_daemon_killed_around_the_word_to_go_on_gives_it_again(tmp_path, side):
     site = waiting(tmp_path)
     with Doomed(site, {"point": "resume", "side": side, "number": 1, "flag": str(tmp_path / "flag")}) as doomed:
-        run = until(lambda: asked(site, "pausing/it"))
+        run = until(lambda: site.asked("pausing/it"))
         in_state(site.path, run, "Paused")
         with contextlib.suppress(ReconcilerError):  # it may be dead before its answer arrives
             site.ask("resume", run=run, reason="fine")
@@ -117,13 +117,6 @@ def test_a_daemon_killed_around_the_word_to_go_on_gives_it_again(tmp_path, side)
         site.judge()
         assert daemon.stop() == 0
     site.nobody()
-
-
-def asked(site: Site, deployment: str, key: str = "k") -> str | None:
-    """The id of a run of a deployment, once a daemon answers."""
-    with contextlib.suppress(ReconcilerError):
-        return str(site.ask("run", deployment=deployment, key=key)["run"])
-    return None
 
 
 SERVES = "import sys\nfrom w import taken\ntaken.serve('it')\n"
@@ -176,7 +169,7 @@ def test_a_serving_process_killed_with_its_daemon_loses_no_run(tmp_path):
             lives = site.ask("run", deployment="taken/it", key="lives", parameters=given)["run"]
             until(mark.exists)
             server.send_signal(signal.SIGSTOP)
-            held = asked(site, "taken/it", "held")
+            held = site.asked("taken/it", "held")
             until((site.state.runs / str(held) / "1/order.json").exists)
             daemon.stop(signal.SIGKILL)
             server.send_signal(signal.SIGKILL)

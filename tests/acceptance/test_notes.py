@@ -28,12 +28,3 @@ def test_results_are_shown_by_git_log_and_none_is_lost_or_doubled_by_kill(tmp_pa
         assert daemon.stop(signal.SIGTERM) == 0
     assert "3 runs, 2 Completed, 1 Failed" in noted()
     assert "watched by a person" in noted()
-
-
-def test_nothing_is_noted_unasked(tmp_path):
-    repo = Repo(tmp_path / "repo")
-    repo.commit({"f.py": FLOWS, "specs/a.yaml": specs({"name": "a", "entrypoint": "f.py:sum_up"})})
-    with Daemon(repo) as daemon:
-        ended(repo.path, start(repo.path, "sum-up/a", "-p", "n=1"))
-        assert daemon.stop(signal.SIGTERM) == 0
-    assert repo.git("for-each-ref", "refs/notes") == ""

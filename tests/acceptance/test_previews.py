@@ -2,7 +2,7 @@
 
 import signal
 
-from helpers_acceptance import ask, ended, events, restart, spec, start, state_root, status
+from helpers_acceptance import ask, ended, events, restart, spec, start, status
 from helpers_daemon import Daemon, command, until
 from helpers_git import Repo
 
@@ -85,33 +85,6 @@ def test_the_life_of_a_preview(tmp_path):
         assert gone(repo, SHOWN) == "the branch is gone"
         assert "no deployment" in command(repo.path, "run", SHOWN).stderr
         assert ask(repo.path, "verify")["problems"] == []
-
-
-def test_a_preview_has_the_secrets_that_are_listed_for_previews_and_no_other(tmp_path):
-    repo = Repo(tmp_path / "repo")
-    fields = {"parameters": {"mine": "{{ secret.MINE }}"}}
-    flow = "def f(mine):\n    return len(mine)\n"
-    repo.commit(
-        {
-            "f.py": flow,
-            "specs/a.yaml": spec("a", "f.py:f", **fields),
-            "specs/b.yaml": spec("b", "f.py:f", parameters={"mine": "{{ secret.YOURS }}"}),
-        }
-    )
-    push(repo, "feature/x", {"other": "x"})
-    (tmp_path / "secrets").mkdir()
-    for name in ("MINE", "YOURS"):
-        (tmp_path / "secrets" / name).write_text("four")
-    state_root(repo).mkdir(mode=0o700)
-    config = f'preview = ["feature/*"]\npreview_secrets = ["MINE"]\nsecrets = ["{tmp_path}/secrets"]\n'
-    (state_root(repo) / "config.toml").write_text(config)
-    with Daemon(repo):
-        until(lambda: "f/b--feature-x" in status(repo.path))
-        assert [returned(repo, name) for name in ("f/a", "f/b", SHOWN)] == [4, 4, 4]
-        refused = ended(repo.path, start(repo.path, "f/b--feature-x"))
-        assert refused["state"] == "Failed"
-        assert "YOURS" in refused["reason"]
-        assert "preview" in refused["reason"]
 
 
 def test_a_daemon_that_previews_no_more_prunes_what_was_previewed(tmp_path):

@@ -148,6 +148,7 @@ def test_a_past_run_again_as_it_was_at_another_commit_and_when_git_dropped_it(tm
         assert "cannot be replayed: its parameters were purged" in refused(path, "replay", flaky["id"])[1]
         assert "cannot be run again: its parameters were purged" in refused(path, "local", flaky["id"])[1]
     assert ask(path, "verify")["problems"] == []
+    assert repo.git("for-each-ref", "refs/notes") == ""  # unasked, nothing is noted
 
 
 @pytest.fixture

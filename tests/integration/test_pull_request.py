@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -97,7 +98,7 @@ def bin(tmp_path: Path) -> Path:  # noqa: A001 - the folder's name
     """`reconciler` as a command, and a pip that has nothing to install."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    python = f'#!/bin/sh\n[ "$2" = pip ] && exit 0\nexec {sys.executable} "$@"\n'
+    python = f'#!/bin/sh\n[ "$3" = pip ] && exit 0\nexec {sys.executable} "$@"\n'
     for name, text in {
         "reconciler": f'#!/bin/sh\nexec {sys.executable} -P -m reconciler "$@"\n',
         "python3": python,
@@ -233,6 +234,12 @@ def test_the_action_hands_values_over_as_environment_only() -> None:
     assert (ROOT / step["uses"].partition("@")[0].split("/", 2)[2] / "action.yml") == ACTION / "action.yml"
 
 
+def test_no_python_of_ci_looks_for_modules_in_the_pull_request() -> None:
+    files = [ACTION / "action.yml", ACTION / "plan.sh", ROOT / "examples/pull-request/gitlab-ci.yml"]
+    started = [word for f in files for word in re.findall(r'python3?"? (\S+)', f.read_text())]
+    assert started == ["-I"] * 5
+
+
 @pytest.fixture
 def job(repo: Repo, bin: Path, api: Comments) -> tuple[str, dict[str, str]]:  # noqa: A002
     """GitLab's job: its script as one, and what GitLab sets."""
@@ -250,6 +257,7 @@ def job(repo: Repo, bin: Path, api: Comments) -> tuple[str, dict[str, str]]:  # 
 def test_gitlabs_job_makes_one_note_and_updates_it(api: Comments, repo: Repo, job: tuple[str, dict[str, str]]) -> None:
     script, env = job
     api.login = "bot"
+    (repo.path / "json.py").write_text("raise SystemExit('of the merge request')")
     api.add(f"{MARKER}\nnot ours", "someone")
     for _ in range(2):
         done = called(repo, env, "bash", "-eo", "pipefail", "-c", script)

@@ -42,10 +42,14 @@ def test_every_promise_holds_in_every_history(part: int):
 def test_the_histories_reach_what_they_are_meant_to():
     types: Counter[str] = Counter()
     told, most = "", 0
+    triggers: set[tuple[str, bool]] = set()
     for seed in range(60):
         simulation = play(seed)
-        types += Counter(e.type for e in simulation.world.store.events(limit=10**9))
+        events = simulation.world.store.events(limit=10**9)
+        types += Counter(e.type for e in events)
         told += "\n".join(simulation.world.told)
+        told += "\n".join(e.data["reason"] for e in events if e.type in {"PreviewPruned", "DeploymentPruned"})
+        triggers |= {(e.data["trigger"], bool(e.data.get("preview"))) for e in events if e.type == "RunCreated"}
         most = max(most, simulation.account.most)
     expected = """
         RevisionApplied RevisionRefused RevisionConfirmed SourceLost SourceFound DeploymentCreated DeploymentUpdated
@@ -53,10 +57,11 @@ def test_the_histories_reach_what_they_are_meant_to():
         SlotsSkipped SlotsMissed RunCreated RunLate RunPending
         RunAwaitingConcurrencySlot RunAwaitingRetry RunRunning RunRetrying RunCancelling RunCompleted RunFailed
         RunTimedOut RunCrashed RunCancelled RunPaused RunSuspended RunResumed HistoryRewound BackfillRequested
-        PayloadsPurged PoolCreated PoolUpdated PoolPruned
+        PayloadsPurged PoolCreated PoolUpdated PoolPruned DeploymentMoved PreviewApplied PreviewPruned
     """.split()
     assert [each for each in expected if types[each] == 0] == []
     assert most == 4
+    assert {("replay", False), ("retry", False), ("manual", True)} <= triggers
     for fault in (
         "after an append",
         "before an append",
@@ -74,6 +79,13 @@ def test_the_histories_reach_what_they_are_meant_to():
         "called by pid",
         "backfilled: ",
         "CANCEL_RUNNING",
+        "-- the daemon ends",
+        "the environment is prod",
+        "the tracked branch declares this name",
+        "the branch is gone",
+        "its time was over",
+        "are not previewed any more",
+        "have newer commits",
     ):
         assert fault in told
 
@@ -103,7 +115,9 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
 def broken(seed: int) -> bool:
     try:
         play(seed)
-    except AssertionError:
+    except AssertionError as error:
+        if "TypeError" in str(error):
+            raise TypeError("the planted bug does not fit what it is planted in") from error
         return True
     return False
 

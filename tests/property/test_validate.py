@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from helpers_git import Repo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ def text(content) -> str:
     return "".join(lines)
 
 
-def lay_out(repo: Repo, root: Path, odd: set[str]) -> None:
+def lay_out(repo: Repo, inner: Path, odd: set[str]) -> None:
     """What lies beside the files: links, submodules that are here or not, a folder where a file could be."""
     if "link" in odd:
         (repo.path / "link.py").symlink_to("flows/f.py")
@@ -76,7 +77,7 @@ def lay_out(repo: Repo, root: Path, odd: set[str]) -> None:
         (repo.path / "specs/nothing.yaml").mkdir()
     for word, place in (("module", "module"), ("spec module", "specs/module"), ("unfetched", "gone")):
         if word in odd:
-            repo.git("submodule", "--quiet", "add", str(root / "inner"), place)
+            repo.git("submodule", "--quiet", "add", str(inner), place)
     if "refused" in odd and "module" in odd:
         repo.git("config", "--file", ".gitmodules", "submodule.module.url", "https://h.invalid/x")
     if "unfetched" in odd:
@@ -89,6 +90,15 @@ def planned(repo: Repo) -> tuple:
     return told_offline(desired.problems, desired.notes)
 
 
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory) -> Path:
+    """A repository to begin with, and the one that submodules are of."""
+    root = tmp_path_factory.mktemp("seed")
+    Repo(root / "inner").commit({"m.py": "def main(): ...\n"})
+    Repo(root / "repo").write({"specs/keep.txt": ""} | FLOWS)
+    return root
+
+
 WITH_MODULE = {"specs/a.yaml": ([("a", "flows/f.py:main", PULLS[2], None)], "")}
 
 
@@ -97,13 +107,12 @@ WITH_MODULE = {"specs/a.yaml": ([("a", "flows/f.py:main", PULLS[2], None)], "")}
 @example(WITH_MODULE, {"module", "refused"})
 @example(WITH_MODULE, {"module", "unfetched"})
 @example({"specs/a.yaml": ([("a", "module/m.py:main", None, None)], "")}, {"module"})
-def test_validate_and_plan_agree(content, odd):
+def test_validate_and_plan_agree(seed, content, odd):
     root = Path(tempfile.mkdtemp(prefix="agree-"))
     try:
-        Repo(root / "inner").commit({"m.py": "def main(): ...\n"})
-        repo = Repo(root / "repo")
-        repo.write({"specs/keep.txt": ""} | FLOWS | {name: text(each) for name, each in content.items()})
-        lay_out(repo, root, odd)
+        repo = Repo(Path(shutil.copytree(seed / "repo", root / "repo")), init=False)
+        repo.write({name: text(each) for name, each in content.items()})
+        lay_out(repo, seed / "inner", odd)
         (found,) = _read(Target(repo.path.resolve(), "specs"), Settings())
         said = found.told
         repo.commit()

@@ -37,7 +37,7 @@ reconciler plan --format github --markdown-file "$markdown" "$span" || code=$?
 printf '%s\n' "exit-code=$code" "markdown-file=$markdown" >>"$GITHUB_OUTPUT"
 
 # Nowhere to write the comment, or no permission, as for forks: the job's summary holds it.
-if [ "$PLAN_COMMENT" != true ] || [ -z "$PLAN_NUMBER" ] || ! python3 "$here/comment.py" "$markdown"; then
+if [ "$PLAN_COMMENT" != true ] || [ -z "$PLAN_NUMBER" ] || ! python3 -I "$here/comment.py" "$markdown"; then
   cat -- "$markdown" >>"$GITHUB_STEP_SUMMARY"
 fi
 [ "$code" = 3 ] || exit "$code"

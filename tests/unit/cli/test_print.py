@@ -2,7 +2,8 @@
 
 import pytest
 
-from reconciler.cli import _print
+from reconciler.cli import _print, _told
+from reconciler.model.errors import StepError
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,8 @@ def test_fields_without_a_value_are_left_out(capsys):
 def test_long_values_are_cut():
     assert _print.compact({"a": "x" * 100}, 20) == '{"a": "xxxxxxxxxxxx…'
     assert len(_print.compact("x" * 100, 20)) == 20
+
+
+def test_an_error_that_quotes_a_repository_is_plain(capsys):
+    _told(StepError("it said \x1b[31m\n::error::x", hint="see specs/a\n::notice::b.yaml"))
+    assert capsys.readouterr().err == "error: it said ?[31m ::error::x\n  see specs/a ::notice::b.yaml\n"

@@ -66,7 +66,7 @@ def test_history_with_fields_says_from_and_to(told):
 
 def test_diff_tells_fields_parameters_commits_and_files(told):
     said = told("diff", "f/scoped", told.good[:8], "gen:2").stdout
-    assert "parameter m: null → {" in said
+    assert 'parameter m: added, of type string, default "x"' in said
     assert "parameter n" not in said
     assert 'tags: [] → ["t"]' in said
     assert f"{told.bad[:8]} 2023-11-14 Ada Lovelace: bad" in said
@@ -114,6 +114,13 @@ def test_the_whole_repository_goes_back_when_it_is_said(told):
     made = told.json("revert", "f/whole", "--whole")
     assert told.repo.git("diff", told.good, made["branch"]) == ""
     assert [each["subject"] for each in made["reverts"]] == ["bad", "beside"]
+
+
+def test_bisect_takes_versions_as_history_shows_them(told):
+    ends = ("--good", "gen:1", "--bad", f"gen:2@{told.bad[:8]}")
+    found = told.json("bisect", "f/scoped", *ends, "--run", f"test $RECONCILER_COMMIT = {told.good}")
+    assert (found["good"], found["first_bad"]["commit"]) == (told.good, told.bad)
+    assert "--good: 'gen:7' is no" in told.refused("bisect", "f/scoped", "--good", "gen:7", "--bad", "HEAD")
 
 
 def test_show_at_is_what_git_said_then(told):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from reconciler.core.assemble import Assembly
-from reconciler.core.declare import Entry, FileRead, read_of
+from reconciler.core.file_read import Entry, FileRead, read_of
 from reconciler.model.plan import Problem, Source, SourceKind
 
 POOLS = frozenset({"process"})

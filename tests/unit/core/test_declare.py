@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from reconciler.core.declare import Code, declare, read_of
+from reconciler.core.declare import Code, declare
+from reconciler.core.file_read import read_of
 from reconciler.core.parse import parse
 from reconciler.core.signature import read_flow
 from reconciler.core.version import working_directory

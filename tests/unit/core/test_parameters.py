@@ -192,6 +192,7 @@ def test_a_pattern_with_a_price_is_matched(pattern, right, wrong):
 
 
 DOUBLING = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(40)} | {"d40": {}}
+MANY = {f"a{i}": 1 for i in range(20_000)}
 DEEP: dict = {}
 for _ in range(60):
     DEEP = {"a": DEEP}
@@ -211,6 +212,8 @@ for _ in range(900):
         ({"allOf": [{"$ref": "#"}]}, {"a": 1}, "nested too deeply"),
         (of({"items": {"$ref": "#/properties/a"}}), {"a": LIST}, "nested too deeply"),
         (of({"multipleOf": 0.5}), {"a": 10**4_000}, "too large"),
+        ({"allOf": [{"unevaluatedProperties": {}}] * 50, "unevaluatedProperties": False}, MANY, "too long"),
+        (of({"unevaluatedItems": False}), {"a": [1] * 100_000}, "too long"),
         (of({"uniqueItems": True}), {"a": [{"a": i} for i in range(20_000)]}, None),
         (of({"anyOf": [{"items": {"type": "string"}}] * 5}), {"a": [1] * 100_000}, "none of its alternatives"),
         (of({"pattern": "^.*a.*b.*c"}), {"a": "a" * 100_000}, "too long to be matched"),

@@ -1,4 +1,6 @@
 # ruff: noqa: E501 - one case, one line
+import time
+
 import pytest
 
 from reconciler.core import _parse_keys
@@ -546,6 +548,23 @@ def test_variables_cannot_blow_a_file_up():
     found = read(deployment(f"parameters: {{{uses}}}", f"variables: {{big: {'x' * 100_000}}}"))
     assert all("expand to over" in p.message for p in found.problems[:-1])
     assert found.problems[-1].message == "890 more problems from here on"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        deployment("pull: [{set_working_directory: {directory: '" + "/" * 500_000 + "'}}]"),
+        deployment(
+            "parameters: {a: [" + ", ".join(["'{{ big }}'"] * 8_000) + "]}",
+            "variables: {big: [" + ", ".join("1" * 30_000) + "]}",
+        ),
+        deployment("description: '{{ a | default(" + "[" * 200_000 + ") }}'"),
+    ],
+)
+def test_hostile_text_is_read_soon(text):
+    started = time.process_time()
+    read(text)
+    assert time.process_time() - started < 5
 
 
 def test_findings_are_bounded_and_in_the_order_of_the_file():

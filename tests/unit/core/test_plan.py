@@ -224,6 +224,9 @@ def test_refused_once_confirmed_applied():
     apply(ledger, empty)
     assert ledger.store.head() == head
     assert ledger.observed.refused["prunes"] == ["etl/a", "etl/b"]
+    more = desired_of(revision="r2", rewound_from="r1")  # what is confirmed is what was told
+    apply(ledger, more, policy=Policy(on_rewind="refuse"))
+    assert "on-rewind" in ledger.observed.refused["reason"]
     tell(ledger, *commands.confirm(ledger.observed, "r2", "ada", "meant so"))
     assert apply(ledger, desired_of(revision="r3")).refused
     tell(ledger, *commands.confirm(ledger.observed, "r3", "ada", "meant so"))

@@ -161,6 +161,12 @@ def test_what_is_missing_in_data_of_anyones_is_told():
         fill("{{ absent | default(word) }}", look_up)
 
 
+@pytest.mark.parametrize("literal", ["[" * 100_000, "NaN", "-Infinity", "1e999", "[1e999]"])
+def test_a_fallback_is_a_value_that_json_can_hold(literal):
+    with pytest.raises(TemplateError, match="is no literal"):
+        render(f"{{{{ absent | default({literal}) }}}}", look_up)
+
+
 def test_names_are_mentioned_with_whether_they_have_a_fallback():
     value = {"{{ key }}": ["{{ a.b }} {{ c | default(1) }}", "{{ d | upper }}", 1]}
     assert list(mentioned(value)) == [("a.b", False), ("c", True)]

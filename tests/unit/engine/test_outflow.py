@@ -43,6 +43,14 @@ def test_what_is_said_is_there_while_the_run_goes_on_and_after_a_termination(tmp
     assert output(tmp_path).endswith("last ***.")
 
 
+def test_a_filter_that_is_killed_leaves_a_word_on_the_gap(tmp_path):
+    flow = outflow.start(tmp_path)
+    os.kill(flow.pid, signal.SIGKILL)
+    flow.leave()
+    flow.finish(lambda: None)
+    assert "was killed: what was said after this is lost" in output(tmp_path)
+
+
 def test_a_run_that_ends_before_it_tells_anything_is_waited_for(tmp_path):
     flow = outflow.start(tmp_path)
     flow.leave()

@@ -184,6 +184,14 @@ def test_a_commit_is_read_in_full_and_leniently(repo):
         assert ours.commit(odd).author == "x"
 
 
+@pytest.mark.parametrize("encoding", ["idna", "undefined", "punycode", "unicode_escape", "zlib", "no such"])
+def test_a_commit_in_an_encoding_that_nobody_can_read_is_read_as_utf_8(repo, encoding):
+    raw = f"tree {repo.head('HEAD^{tree}')}\nauthor x\nencoding {encoding}\n\nSübject-abc \\x1b"
+    odd = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", input=raw.encode())
+    with Repository.open(repo.path) as ours:
+        assert ours.commit(odd).subject == "Sübject-abc \\x1b"
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_blob_past_the_limit_is_refused_by_its_size_without_being_unpacked(repo, packed):
     big = repo.commit({"big": b"\0" * 30_000_000, "near": b"\0" * 30_000_000 + b"x", "small": "s"})

@@ -7,6 +7,7 @@ from helpers_git import Repo
 
 from reconciler.git import revert
 from reconciler.git.repository import Repository
+from reconciler.git.writing import Person
 from reconciler.model.errors import ConflictError, InvalidRequestError
 
 THEN = {"a/one": "1", "a/deep/two": "2", "b": "file", "c/x": "x", "same": "s", "a.txt": "t", "gone/only": "g"}
@@ -14,7 +15,7 @@ NOW = {
     "a/one": "changed", "a/deep/two": None, "a/new": "n", "b": None, "b/now": "a folder", "c/x": None, "c": "a file",
     "a.txt": "u", "gone/only": None, "later/z": "z",
 }  # fmt: skip
-WHO = revert.Person("Ada", "ada@example.org")
+WHO = Person("Ada", "ada@example.org")
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -61,21 +62,6 @@ def test_the_last_file_may_go(tmp_path):
     assert repo.git("ls-tree", "-r", top) == ""
 
 
-@pytest.mark.parametrize(
-    ("paths", "subjects"),
-    [
-        (("a",), ["now", "away", "between"]),
-        (("b",), ["now", "away"]),
-        (("same",), []),
-        ((".",), ["now", "away", "between"]),
-    ],
-)
-def test_the_commits_that_touched_the_paths(repo, paths, subjects):
-    with Repository.open(repo.path) as ours:
-        found = revert.touching(ours, repo.head("then"), repo.head(), paths)
-        assert [ours.commit(name).subject for name in found] == subjects
-
-
 def test_a_branch_is_made_once_and_never_moved(repo):
     with Repository.open(repo.path) as ours:
         revert.branch(ours, "x/y", repo.head("then"))
@@ -98,8 +84,8 @@ def test_who_commits(repo, monkeypatch, tmp_path):
         revert.person(ours, None, None)
     (tmp_path / ".gitconfig").write_text("[user]\n name = Grace <x>\n email = g@example.org\n")
     with Repository.open(repo.path) as ours:
-        assert revert.person(ours, None, None) == revert.Person("Grace x", "g@example.org")
+        assert revert.person(ours, None, None) == Person("Grace x", "g@example.org")
     repo.git("config", "user.name", "Ana")
     with Repository.open(repo.path) as ours:
-        assert revert.person(ours, None, None) == revert.Person("Ana", "g@example.org")
-        assert revert.person(ours, "Env", "e@x") == revert.Person("Env", "e@x")
+        assert revert.person(ours, None, None) == Person("Ana", "g@example.org")
+        assert revert.person(ours, "Env", "e@x") == Person("Env", "e@x")
