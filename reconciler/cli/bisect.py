@@ -97,12 +97,14 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
 
 
 def _holdable(place: Place, name: str, searched: Line, found: Found) -> str | None:
-    """The newest good version that was applied here: what was never applied cannot be held."""
-    with suppress(NotFoundError), reading(place) as log:
-        had = {each.commit[:8] for each in past.read(log, name) if each.commit and each.applied}
-        good = (searched.version(number) for number in range(found.last_good, -1, -1))
-        return next((label for label in good if label in had), None)
-    return None
+    """The newest good version that was applied: another cannot be held. The last good one where no log can say."""
+    try:
+        with reading(place) as log:
+            had = {each.commit[:8] for each in past.read(log, name) if each.commit and each.applied}
+    except NotFoundError:
+        return searched.version(found.last_good)
+    good = (searched.version(number) for number in range(found.last_good, -1, -1))
+    return next((label for label in good if label in had), None)
 
 
 def _limit(text: str | None) -> float | None:
