@@ -32,6 +32,9 @@ _OWN_FOLDER: Final = re.compile(
     r"|[A-Za-z]:[\\/]|\\\\",
 )
 """Where people keep their clones, on all systems; an image or a server has its code elsewhere."""
+_IMAGE_FOLDER: Final = re.compile(r"/(?:opt/prefect|usr/src/app|app)(?:/|$)")
+"""Where images built from a repository have it: Prefect's own, and what Dockerfiles usually say."""
+_IN_IMAGE: Final = "a folder of an image: here it is this repository at the recorded commit"
 _DEPLOYED_FROM: Final = (
     "the folder it was deployed from, on another machine: here it is this repository at the recorded commit "
     "(`path` of a deployment names a folder within it)"
@@ -62,8 +65,8 @@ def step(item: Json, path: Path, found: Findings) -> Json:
 def rooted(section: Json, pushes: Json, path: Path, found: Findings) -> Json:
     """A `pull` without a clone, where its code is this repository all the same: then it begins with that.
 
-    It is where a step goes to a folder of the machine that deployed, which is what Prefect's CLI writes by itself, and
-    where it fetches what the file's own `push` uploads.
+    It is where a step goes to a folder of the machine that deployed, which Prefect's CLI writes by itself, or to
+    the one that an image built from it has, and where it fetches what the file's own `push` uploads.
     """
     steps = items(section, path)
     if any(_name(item) in CLONES for _, item in steps):
@@ -74,9 +77,10 @@ def rooted(section: Json, pushes: Json, path: Path, found: Findings) -> Json:
         inputs = next(iter(item.values())) if word else None
         given = inputs.get("directory") if isinstance(inputs, dict) else None
         if word == "set_working_directory" and isinstance(given, str):
-            if not _OWN_FOLDER.match(given):
+            told = _DEPLOYED_FROM if _OWN_FOLDER.match(given) else _IN_IMAGE if _IMAGE_FOLDER.match(given) else ""
+            if not told:
                 return section
-            where, told = (*where, *item, "directory"), _DEPLOYED_FROM
+            where = (*where, *item, "directory")
         elif word in pushed and _REMOTE.fullmatch(word):
             where, told = (*where, *item), "what `push` uploads is this repository: here it is taken from git"
         if told:

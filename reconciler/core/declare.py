@@ -90,7 +90,7 @@ def declare(
                     name, parsed.line, digest, reading.source, pool["name"], pool["work_queue_name"],
                     found.place((*at, "name")), found.place((*at, "work_queue_name")), parsed.overlay,
                     "" if pool["name"] in pools or pool["name"] in kinds
-                    else containers.meant(pool["job_variables"], effective["pull"]),
+                    else containers.meant(effective["pull"]),
                 )
             )  # fmt: skip
             specs[digest] = text
@@ -187,7 +187,7 @@ class _Reading:
             given = choice.job_variables
             found = [(k, f) for k in (sorted(kinds) if given else ()) for f in check_pool(k, given) if f.path]
             for kind, fault in found:
-                if fault.note and kind == DEFAULT_POOL and not containers.meant(given, None):
+                if fault.note and kind == DEFAULT_POOL:
                     self._note(("work_pool", "job_variables", *fault.path), fault.message)
             return tuple((k, self._file.place((*at, *f.path)), f.message) for k, f in found if not f.note)
         kind = pools[name]["type"] if name in pools else name

@@ -90,7 +90,7 @@ FAULTY: dict[str, tuple[str | bytes, int, str, str]] = {
         5, "deployments[0].schedules[0].cron", "never happens",
     ),
     "pool": (
-        yaml("p", more="    work_pool: {name: nowhere, job_variables: {image: x}}\n"),
+        yaml("p", more="    work_pool: {name: nowhere}\n    pull: []\n"),
         4, "deployments[0].work_pool.name", "no file declares work pool 'nowhere'",
     ),
     "pooltype": ("work_pools:\n  w:\n    type: proces\n", 3, "work_pools.w.type", "did you mean 'process'"),

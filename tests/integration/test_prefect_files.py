@@ -89,7 +89,11 @@ LOADS = {
         + D.replace("flows/f", "flows/f"), ["from elsewhere"]),
     "code in an image": (
         "pull:\n- prefect.deployments.steps.set_working_directory: {directory: /opt/prefect/app}\n" + D,
-        ["runs take the code from elsewhere"],
+        ["a folder of an image: here it is this repository"],
+    ),
+    "a pool of containers that lives on a server": (
+        D + "  work_pool: {name: docker-pool, job_variables: {image: 'x:y'}}\n",
+        ["work pool docker-pool is declared nowhere", "has no effect in a pool of type process"],
     ),
     "no pull steps at all": ("pull: []\n" + D, ["runs take the code from elsewhere"]),
     "a folder of the run's environment": (
@@ -156,10 +160,6 @@ def test_what_prefect_would_run_loads(tmp_path: Path, text: str, notes: list[str
 
 SOUND = "- {name: sound, entrypoint: 'flows/f.py:load_all', pull: null}\n"
 REFUSED = {
-    "a pool of containers that lives on a server": (
-        D + "  work_pool: {name: my-docker-pool, job_variables: {image: 'x:y'}}\n" + SOUND, "4:21", "deployments[0].work_pool.name",
-        "its job variable `image` is for a container or another host, and such pools are not there yet",
-    ),
     "a pool that lives on a server, and code in an image": (
         D + "  pull: []\n  work_pool: {name: my-docker-pool}\n" + SOUND, "5:21", "deployments[0].work_pool.name",
         "its `pull` brings no code",
