@@ -37,6 +37,10 @@ DAEMON = {
     "rename": "os replace",
     "reading": "daemon.observe Observer.desired",
     "settled": "daemon.reconcile Looker.applied",
+    "branches": "daemon.branches Branches.look",
+    "beside": "daemon.branches Branches.read",
+    "preview": "daemon.previews Previews.decide",
+    "previewed": "daemon.previews Previews.stored",
 }
 NOTES = {
     "count": "daemon.notes Notes._keep",

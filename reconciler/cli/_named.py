@@ -25,5 +25,9 @@ def declared_in(desired: Desired, name: str, where: str = "") -> Declared:
     near = nearest(name, desired.deployments)
     if desired.problems and not near:
         raise NotFoundError(f"there is no sound deployment {name!r} {where}", hint=str(desired.problems[0]))
+    base, _, _ = name.rpartition("--")
+    if base in desired.deployments:
+        told = f"of a preview, name {base!r} and its branch: --at BRANCH"
+        raise NotFoundError(f"there is no deployment {name!r} {where}", hint=told)
     hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(desired.deployments)[:10]) or 'none'}"
     raise NotFoundError(f"there is no deployment {name!r} {where}", hint=hint)

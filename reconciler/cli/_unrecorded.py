@@ -79,7 +79,9 @@ def as_it_lies(desired: Desired, name: str, options: tuple[str, ...], now: datet
     Raises as `of_deployment`.
     """
     found = of_deployment(desired, name, options, now, where="in the work tree")
-    run = replace(found.run, source_commit=None, spec_commit=None, version="work tree")
+    here = desired.deployments[name].source.kind in {SourceKind.WHOLE, SourceKind.SCOPE}
+    commit = None if here else found.run.source_commit
+    run = replace(found.run, source_commit=commit, spec_commit=None, version="work tree" if here else found.run.version)
     return Made(run, replace(found.launch, revision=head))
 
 

@@ -100,12 +100,14 @@ def _resolved(place: Place, repo: Repository, name: str, option: str, text: str)
 
 
 def _holdable(place: Place, name: str, searched: Line, found: Found) -> str | None:
-    """The newest good version that was applied here: what was never applied cannot be held."""
-    with suppress(NotFoundError), reading(place) as log:
-        had = {each.commit[:8] for each in past.read(log, name) if each.commit and each.applied}
-        good = (searched.version(number) for number in range(found.last_good, -1, -1))
-        return next((label for label in good if label in had), None)
-    return None
+    """The newest good version that was applied: another cannot be held. The last good one where no log can say."""
+    try:
+        with reading(place) as log:
+            had = {each.commit[:8] for each in past.read(log, name) if each.commit and each.applied}
+    except NotFoundError:
+        return searched.version(found.last_good)
+    good = (searched.version(number) for number in range(found.last_good, -1, -1))
+    return next((label for label in good if label in had), None)
 
 
 def _limit(text: str | None) -> float | None:
@@ -140,7 +142,8 @@ def _announce(searched: Line, good: str) -> None:
     if searched.moved:
         fork = searched.commits[0][:8]
         say(f"--good {plain(good)} is not on the line of --bad; where it left it, {fork}, is taken instead", err=True)
-    say(f"{many(between, 'commit')} between: about {remaining(between)} to try, beside both ends", err=True)
+    said = f"{many(between, 'commit')} between: about {remaining(between)} to try, beside both ends"
+    say(said if between else "no commit between: both ends are tried", err=True)
 
 
 def _searched(searched: Line, attempts: Attempts, *, quiet: bool) -> Found:

@@ -1,6 +1,7 @@
 """Write the branch with the git revert that makes a quarantine permanent: a commit to review as a pull request."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -197,4 +198,4 @@ def _say(told: dict[str, Json], wanted: _Wanted) -> None:
         say(f"its code lies elsewhere ({plain(wanted.scope.elsewhere)}): revert it there too")
     say(f"git push -u origin {plain(told['branch'])}   then open a pull request into {plain(wanted.tracked)}")
     if wanted.because:
-        say(f"when it is merged: reconciler release {plain(wanted.name)} --reason 'reverted'")
+        say(f"when it is merged: reconciler release {shlex.quote(wanted.name)} --reason 'reverted'")

@@ -199,7 +199,7 @@ class Schemas:
     def _object(self, kind: Class) -> Schema:
         said = config(kind)
         raw = early(self._code, kind) if kind.kind is Kind.MODEL else set()
-        if "*" in raw or hooked(kind):
+        if "*" in raw or hooked(self._code, kind):
             self._note(f"{kind.node.name} decides itself which values it takes: any value is accepted")
             return {}
         if "alias_generator" in said or kind.open:

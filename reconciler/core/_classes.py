@@ -105,10 +105,10 @@ def classify(code: Code, found: Found) -> Class | None:
     return Class(found, found.binding, kind, tuple(bases), unread or bool(queue)) if kind else None
 
 
-def hooked(kind: Class) -> bool:
+def hooked(code: Code, kind: Class) -> bool:
     """Whether the class has a method of its own that decides which values it takes."""
     hooks = _HOOKS.get(kind.kind if kind.kind is not Kind.STR_ENUM else Kind.ENUM, frozenset[str]())
-    return any(hooks & bindings(node.body).keys() for node, _ in kind.bases)
+    return any(hooks & code.inside(node).keys() for node, _ in kind.bases)
 
 
 def early(code: Code, kind: Class) -> set[str]:
@@ -148,9 +148,10 @@ def _decorated(code: Code, module: Module, node: ast.ClassDef) -> bool:
 
 def values(code: Code, kind: Class) -> list[Json]:
     """The values of an enum's members, in order. Raises NotLiteralError for one that would have to be run."""
-    if hooked(kind):
+    if hooked(code, kind):
         raise NotLiteralError("the class decides itself which values it takes")
     found: list[Json] = []
+    top: int | None = None
     for statement in kind.node.body:
         if isinstance(statement, _SILENT):
             continue
@@ -160,11 +161,15 @@ def values(code: Code, kind: Class) -> list[Json]:
             if not isinstance(target, ast.Name):
                 raise NotLiteralError("members that are unpacked")
             if not target.id.startswith("_"):
-                found.append(_value(code, kind, target.id, statement.value, found))
+                value = _value(code, kind, target.id, statement.value, top)
+                if isinstance(value, int) and (top is None or value > top):
+                    top = value
+                found.append(value)
     return found
 
 
-def _value(code: Code, kind: Class, name: str, node: ast.expr, before: list[Json]) -> Json:
+def _value(code: Code, kind: Class, name: str, node: ast.expr, top: int | None) -> Json:
+    """The value of one member; `top` is the highest number before it."""
     if not isinstance(node, ast.Call):
         return literal(node)
     parts = dotted(node.func)
@@ -175,7 +180,7 @@ def _value(code: Code, kind: Class, name: str, node: ast.expr, before: list[Json
         return name.lower()
     if kind.open or any(isinstance(base, ast.Name) and base.id == "str" for base in kind.node.bases):
         raise NotLiteralError("a number that becomes something else")
-    return 1 + max((value for value in before if isinstance(value, int)), default=0)
+    return 1 + (top or 0)
 
 
 def enum_value(code: Code, module: Module, node: ast.expr) -> ast.expr:
@@ -183,7 +188,7 @@ def enum_value(code: Code, module: Module, node: ast.expr) -> ast.expr:
     parts = dotted(node) if isinstance(node, ast.Attribute) else None
     owner = code.resolve(module, parts[:-1]) if parts else None
     kind = classify(code, owner) if isinstance(owner, Found) else None
-    if parts is None or kind is None or kind.kind not in {Kind.ENUM, Kind.STR_ENUM} or hooked(kind):
+    if parts is None or kind is None or kind.kind not in {Kind.ENUM, Kind.STR_ENUM} or hooked(code, kind):
         return node
     member = code.resolve(module, parts)
     return member.binding if isinstance(member, Found) and isinstance(member.binding, ast.expr) else node

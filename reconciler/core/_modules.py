@@ -14,6 +14,8 @@ MAX_FILES = 32
 """Files parsed for one entrypoint."""
 MAX_ASKED = 256
 """Paths asked for one entrypoint, the missing ones included."""
+MAX_STARS = 10_000
+"""Looks into star imports for one entrypoint: modules may import all of each other, and themselves."""
 
 _BUILTINS = frozenset(dir(builtins))
 _OUTSIDE = (
@@ -59,6 +61,8 @@ class Code:
         self._bases = bases
         self._files: dict[str, Module | EntrypointProblem | Newer | None] = {}
         self._parsed = 0
+        self._stars_left = MAX_STARS
+        self._inside: dict[ast.ClassDef, dict[str, list[Binding]]] = {}
 
     def file(self, path: str) -> Module | EntrypointProblem | Newer | None:
         """The parsed file, why it cannot be parsed, or None when it is not there (or too many were asked for)."""
@@ -83,13 +87,33 @@ class Code:
             return self._unbound(at, parts, imports)
         if isinstance(binding, Imported):
             return self._imported(at, binding, parts[1:], imports)
-        return _within(Found(at, binding, imports), parts[1:])
+        return self._within(Found(at, binding, imports), parts[1:])
+
+    def inside(self, node: ast.ClassDef) -> dict[str, list[Binding]]:
+        """The names that the body of a class binds."""
+        if node not in self._inside:
+            self._inside[node] = bindings(node.body)
+        return self._inside[node]
+
+    def _within(self, found: Found, rest: tuple[str, ...]) -> Target:
+        """The member of a class (an enum's value, a nested class) that the rest of a dotted name names."""
+        for name in rest:
+            if not isinstance(found.binding, ast.ClassDef):
+                return Lost("an attribute of a value is not followed")
+            members = self.inside(found.binding).get(name)
+            if not members or isinstance(members[-1], Imported):
+                return Lost(f"{found.binding.name} has no {name!r}")
+            found = Found(found.module, members[-1], found.imports)
+        return found
 
     def _unbound(self, at: Module, parts: tuple[str, ...], imports: int) -> Target:
         if parts[0] in _BUILTINS:
             return External(f"builtins.{'.'.join(parts)}")
         outside: External | None = None
         for star in at.stars:
+            self._stars_left -= 1
+            if self._stars_left < 0:
+                break
             target = self._imported(at, star, parts, imports)
             if isinstance(target, Found):
                 return target
@@ -130,15 +154,3 @@ def _above(path: str, level: int) -> tuple[str, ...]:
     """The directory of the package `level - 1` above the file's own; none outside the repository."""
     folders = path.split("/")[:-1]
     return ("/".join(folders[: len(folders) - level + 1]),) if level - 1 <= len(folders) else ()
-
-
-def _within(found: Found, rest: tuple[str, ...]) -> Target:
-    """The member of a class (an enum's value, a nested class) that the rest of a dotted name names."""
-    for name in rest:
-        if not isinstance(found.binding, ast.ClassDef):
-            return Lost("an attribute of a value is not followed")
-        members = bindings(found.binding.body).get(name)
-        if not members or isinstance(members[-1], Imported):
-            return Lost(f"{found.binding.name} has no {name!r}")
-        found = Found(found.module, members[-1], found.imports)
-    return found

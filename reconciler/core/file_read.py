@@ -23,7 +23,7 @@ class Entry:
     overlay: str = ""
     """The overlay that decides something of it: part of the paths whose newest change is its commit."""
     away: str = ""
-    """Why its runs can be no processes of this host, unless a file declares its work pool to be such."""
+    """Why its runs can be no processes of this host, and what makes them so, unless a file declares its work pool."""
 
 
 Misfit = tuple[str, Place, str]

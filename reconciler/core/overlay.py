@@ -176,9 +176,9 @@ def _fits(each: Patch, raw: Json, kind: str, name: Json, file: str) -> bool:
     target = each.target
     if target.kind != kind or not isinstance(raw, dict):
         return False
-    pairs = [(target.name, name), (target.file, file), (target.entrypoint, raw.get("entrypoint"))]
-    if not all(pattern is None or _alike(pattern, value) for pattern, value in pairs):
-        return False
+    for pattern, value in ((target.name, name), (target.file, file), (target.entrypoint, raw.get("entrypoint"))):
+        if pattern is not None and not _alike(pattern, value):
+            return False
     tags = raw.get("tags")
     tags = [tags] if isinstance(tags, str) else tags if isinstance(tags, list) else []
     return not target.tags or any(_alike(pattern, tag) for pattern in target.tags for tag in tags)
@@ -187,7 +187,8 @@ def _fits(each: Patch, raw: Json, kind: str, name: Json, file: str) -> bool:
 def _alike(pattern: str, value: Json) -> bool:
     if not isinstance(value, str):
         return False
-    return value == pattern or (len(value) <= _LONGEST and fnmatchcase(value, pattern))
+    globs = "*" in pattern or "?" in pattern or "[" in pattern
+    return value == pattern or (globs and len(value) <= _LONGEST and fnmatchcase(value, pattern))
 
 
 def _older_forms(raw: dict[str, Json], patch: Mapping[str, Json]) -> dict[str, Json]:

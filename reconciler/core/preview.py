@@ -5,7 +5,7 @@ the branch and no schedules. The tracked branch's plan, guard and problems know 
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,6 +26,10 @@ from reconciler.model.state import Observed
 
 MOST = 20
 """Branches that are previewed at once."""
+AHEAD = timedelta(days=1)
+"""How far the date of a commit may lie ahead."""
+MOST_TOLD = 1_000
+"""Problems of a branch that the log keeps: with each push, all of them are told again."""
 LONGEST_SUFFIX = 60
 HASH = 6
 
@@ -65,7 +69,8 @@ def chosen(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """The branches to deploy with their commits, and those that are too many; the newest commits come first."""
     wanted = [b for b, head in heads.items() if _asked_for(b, observed, policy) and not _over(b, head, observed, now)]
-    wanted.sort(key=lambda branch: (-heads[branch].at.timestamp(), branch))
+    # A clock that is set ahead, by mistake or not, would hold its place against all others: it counts as the oldest.
+    wanted.sort(key=lambda b: (heads[b].at > now + AHEAD, -heads[b].at.timestamp(), b))
     return {b: heads[b].commit for b in wanted[: policy.most]}, tuple(wanted[policy.most :])
 
 
@@ -133,7 +138,7 @@ def apply(branch: str, desired: Desired, observed: Observed, now: datetime, poli
     made = plan.plan(wanted, before, plan.Policy())
     stays = known is not None and known.revision == desired.revision and not known.over
     held = {name for name, d in mine.items() if d.invalid}
-    told = [problem.json() for problem in wanted.problems]
+    told = list(_told(wanted.problems))
     if known and stays and made.empty and told == known.problems and made.moved.invalid == held:
         return Applied(made, ())
     facts = pinned.before(made, wanted, observed, now)
@@ -160,12 +165,20 @@ def _applied(branch: str, suffix: str, made: Plan, whole: str | None, until: dat
         whole_commit=whole,
         spec_commits=made.moved.spec_commits,
         held=tuple(sorted(made.moved.invalid)),
-        problems=tuple(p.json() for p in made.problems),
+        problems=tuple(_told(made.problems)),
         created=counts[Action.CREATE],
         updated=counts[Action.UPDATE],
         pruned=counts[Action.PRUNE],
         moved=len(made.moved.deployments),
     )
+
+
+def _told(problems: Sequence[Problem]) -> Iterator[dict[str, Json]]:
+    yield from (problem.json() for problem in problems[:MOST_TOLD])
+    if len(problems) > MOST_TOLD:
+        first = problems[MOST_TOLD]
+        more = f"{len(problems) - MOST_TOLD} more problems from here on"
+        yield Problem(first.file, first.line, first.column, "", more).json()
 
 
 class _Resting(Mapping[str, Mapping[str, Json]]):

@@ -164,10 +164,25 @@ def run_row(r: Run) -> dict[str, Json]:
     }
 
 
+def is_of_another_version(repository: dict[str, Any] | None) -> bool:
+    """Whether the rows that this one is of are of another format: until a daemon makes them anew."""
+    return repository is not None and repository.get("format") != FORMAT
+
+
+def _of_another_version() -> StoreError:
+    return StoreError(
+        "the projections of this log are of another version", hint="start `reconciler serve`: it makes them anew"
+    )
+
+
 def run_of(row: dict[str, Any]) -> Run:
-    """The inverse of `run_row`."""
+    """The inverse of `run_row`. Raises StoreError for a row of an older format."""
+    try:
+        plain = {k: row[k] for k in _RUN_PLAIN}
+    except KeyError:
+        raise _of_another_version() from None
     return Run(
-        **{k: row[k] for k in _RUN_PLAIN},
+        **plain,
         state=State(row["state"]),
         since=moment(row["since"]),
         due=moment(row["due"]),
@@ -195,9 +210,7 @@ def restore(repository: dict[str, Any] | None, deployments: Iterable[dict[str, A
     """
     observed = Observed(seq=seq)
     if seq and (repository or {}).get("format") != FORMAT:
-        raise StoreError(
-            "the projections of this log are of another version", hint="start `reconciler serve`: it makes them anew"
-        )
+        raise _of_another_version()
     if repository:
         for key in (
             "branch",

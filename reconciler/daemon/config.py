@@ -131,8 +131,7 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
     try:
         fitted = _convert(like, value)
     except (KeyError, TypeError, ValueError):
-        hint = "write NAME=VALUE, or in config.toml a table [variables]" if key == "variables" else ""
-        raise InvalidRequestError(f"{where}: {key} cannot be {value!r}", hint=hint) from None
+        raise InvalidRequestError(f"{where}: {key} cannot be {_shown(value)}", hint=_form(key, like)) from None
     if key == "env" and fitted and (fault := name_fault(fitted)):
         raise InvalidRequestError(f"{where}: the name of an environment {fault}, not {value!r}")
     if key in CHOICES and fitted not in CHOICES[key]:
@@ -141,10 +140,28 @@ def _fit(key: str, like: Any, value: Any, where: str) -> Any:
         raise InvalidRequestError(f"{where}: prune_limit is a share from 0 to 1, not {value!r}")
     wrong = [why for pattern in fitted if (why := misread(pattern))] if key == "preview" else []
     if wrong:
-        raise InvalidRequestError(f"{where}: preview cannot be {value!r}", hint=wrong[0])
+        raise InvalidRequestError(f"{where}: preview cannot be {_shown(value)}", hint=wrong[0])
     if isinstance(fitted, int | float) and not isinstance(fitted, bool) and key != "prune_limit" and fitted <= 0:
         raise InvalidRequestError(f"{where}: {key} must be more than 0, not {value!r}")
     return fitted
+
+
+def _shown(value: Any) -> str:
+    """A value as it was given, the words of an option that may be repeated one by one."""
+    return ", ".join(map(repr, value)) if isinstance(value, tuple) else repr(value)
+
+
+def _form(key: str, like: Any) -> str:
+    """How a setting is written."""
+    if key == "variables":
+        return "write NAME=VALUE, or in config.toml a table [variables]"
+    if isinstance(like, bool):
+        return "write true or false"
+    if isinstance(like, int):
+        return "write a whole number"
+    if isinstance(like, float):
+        return "write a share such as 0.5" if key == "prune_limit" else "write a time such as 30s, 5m, 2h or 7d"
+    return "write a list of texts" if isinstance(like, tuple) else "write a text"
 
 
 def _convert(like: Any, value: Any) -> Any:

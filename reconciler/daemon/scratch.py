@@ -105,8 +105,8 @@ class Scratch:
 
     def _in_place(self, step: dict[str, Json], lying: Path) -> dict[str, Json]:
         inputs = step["inputs"]
-        if inputs.get("git_dir") != self._common or inputs.get("branch") or inputs.get("commit_sha"):
-            return step
+        if inputs.get("git_dir") != self._common or inputs["commit"] is not None:
+            return step  # another repository, branch or commit; what lies there is at none
         return {**step, "step": "set_working_directory", "inputs": {"directory": str(lying)}}
 
     def folder(self, run: Run) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.core import references
 from reconciler.core.redaction import LEAST, Redactor
-from reconciler.core.template import KEEP, MissingValueError, fill
+from reconciler.core.template import KEEP, MissingValueError, TemplateError, fill
 from reconciler.engine import vault as vaults
 from reconciler.engine.order import Order
 from reconciler.engine.vault import ENCRYPTED
@@ -77,13 +77,18 @@ class Held:
         return [self.refer(item) for item in value] if isinstance(value, (list, tuple)) else value
 
     def environment(self, declared: Mapping[str, str | None]) -> dict[str, str | None]:
-        """The variables with secrets put in; one whose secret is missing is left out: the run fails for it anyway."""
-        found = {}
+        """The variables with secrets put in; one that lacks its own is left out: `check` fails the run for it."""
+        found: dict[str, str | None] = {}
         for name, value in declared.items():
             try:
-                found[name] = self.fill(value)
+                filled = self.fill(value)
             except MissingValueError:
                 continue
+            except TemplateError as error:
+                where = f"of job variable env.{name}"
+                self.missing[where], self.needed = f"cannot be put in: {error}", self.needed | {where}
+                continue
+            found[name] = None if filled is None else str(filled)
         return found
 
     def check(self) -> None:

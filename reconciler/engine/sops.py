@@ -69,8 +69,8 @@ class Encrypted:
             return f"`sops` took longer than {_SECONDS} s"
         except OSError as error:
             return f"`sops` cannot be started: {error.strerror}"
-        except ValueError:
-            return "what `sops` printed is no JSON"
+        except (ValueError, RecursionError):
+            return "what `sops` printed is no JSON, or nested too deeply"
         said = Redactor(self._keys.values()).text(" ".join(done.stderr.decode("utf-8", "replace").split()))
         return f"`sops` ended with {done.returncode}: {said[:_WORDS]}"
 

@@ -44,6 +44,8 @@ def _once(repo: Repository, blocks: Mapping[str, str], at: int) -> int | None:
     """One try; None when the ref was moved meanwhile."""
     if repo.reftable:
         raise SourceUnavailableError("notes are not written to a repository with reftable: it cannot be done safely")
+    if repo.refs.symbolic(REF):
+        raise SourceUnavailableError(f"{REF} leads to another ref, which is not ours to write", hint="remove it")
     before = repo.refs.read(REF)
     ours = {name: block for name, block in blocks.items() if _is_commit(repo, name)}
     edit = _Edit(repo, Writing(repo))

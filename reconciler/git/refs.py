@@ -55,6 +55,14 @@ class Refs:
             target.removeprefix(prefix) if value and value.startswith(b"ref: ") and target.startswith(prefix) else None
         )
 
+    def symbolic(self, name: str) -> bool:
+        """Whether a ref only leads to another one."""
+        try:
+            value = self.container.read_ref(_ref(name))
+        except (KeyError, ValueError):
+            return False
+        return bool(value and value.startswith(b"ref: "))
+
     def under(self, prefix: str) -> dict[str, str]:
         """Every ref below a full prefix (`refs/x/`) with its id."""
         found = {}

@@ -12,7 +12,7 @@ from helpers_daemon import Daemon, until
 from helpers_faults import Doomed, Site, Survivor
 
 SIDES = ("before", "after")
-ONCE = {"adopt", "reading", "template", "cache", "settled", "parcel"}
+ONCE = {"adopt", "reading", "template", "cache", "settled", "parcel", "branches", "beside"}
 """Points that one start passes once."""
 ELSEWHERE = {"resume", "suspended"}
 """Points of runs that wait for a person: see test_faults_kills."""
@@ -21,11 +21,13 @@ EVERY += [(point, side, 1) for point in ENGINE for side in SIDES]
 EVERY = [each for each in EVERY if each[0] not in ELSEWHERE]
 BULKY = {"copy", "take"}
 """Points on the way of a source that is too large for a parcel."""
+PREVIEWS = ("--preview", "feature/*")
 CHOSEN = [
     ("append", "before", 3), ("append", "after", 2), ("flush", "after", 5), ("adopt", "before", 1),
     ("adopt", "after", 1), ("act", "before", 3), ("supervise", "before", 1), ("order", "before", 1),
     ("rename", "before", 1), ("launch", "before", 1), ("launch", "after", 3), ("look", "after", 3),
     ("forget", "before", 1), ("claim", "after", 1), ("journal", "after", 1), ("exit", "before", 1),
+    ("preview", "after", 3),
 ]  # fmt: skip
 
 
@@ -41,7 +43,8 @@ def test_killed_at(tmp_path, point, side, number):
             until(site.side.exists)
             before.stop(signal.SIGKILL)
     plan = {"point": point, "side": side, "number": number, "flag": str(flag)}
-    with Doomed(site, plan) as doomed:
+    site.repo.git("branch", "feature/x")
+    with Doomed(site, plan, *PREVIEWS) as doomed:
         keys = ["key-1", "key-2", "key-3"]
 
         def crashed() -> bool:
@@ -58,10 +61,11 @@ def test_killed_at(tmp_path, point, side, number):
             until(lambda: site.run("last") is not None)
             doomed.stop(signal.SIGKILL)
     (tmp_path / "go").touch()
-    with Survivor(site.repo) as daemon:
+    with Survivor(site.repo, *PREVIEWS) as daemon:
         for key, run in list(site.acknowledged.items()):
             assert until(lambda key=key: site.run(key)) == run
         until(lambda: site.run("after"))
+        until(lambda: site.asked("witness/manual--feature-x"), "the branch is not previewed")
         site.quiet()
         runs = {row["id"]: row for row in site.judge()}
         said = [(row["state"], row["reason"]) for row in runs.values()]

@@ -206,8 +206,8 @@ def test_what_gives_a_secret_is_told_by_name_and_what_lacks_one_says_where_it_lo
         assert "NOWHERE (missing: the fallback is used)" in said(repo, "show", "main/given")
         reason = ended(repo.path, start(repo, "main/lacking"))["reason"]
         assert reason.startswith(
-            "StepFailed: secret NOWHERE (specs/b.yaml:1) is nowhere: "
-            "not in the daemon's environment (RECONCILER_SECRET_NOWHERE)"
+            "StepFailed: secret NOWHERE (specs/b.yaml:1) is nowhere: not in the daemon's environment "
+            "(RECONCILER_SECRET_NOWHERE)"
         )
         assert "\n" not in reason
         # A person who may ask for a run may name a secret in it, which is text.

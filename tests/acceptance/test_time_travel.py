@@ -193,6 +193,12 @@ def test_a_local_run_is_the_run_and_leaves_nothing(tmp_path, scratch):
     repo.write({"flows.py": FLOWS.replace("n is", "n will be")})
     kept = local("steady/a", "--work-tree", "--keep")
     assert kept.stdout == "n will be 1\n"
+    repo.git("branch", "side", before)
+    for branch, said in (("main", "n will be 1\n"), ("side", "n is 1\n")):  # main is tracked: it lies here
+        pull = f"[{{git_clone: {{repository: ., branch: {branch}}}}}]"
+        repo.write({"specs/z.yaml": f"deployments: [{{name: z, entrypoint: 'flows.py:steady', pull: {pull}}}]\n"})
+        assert local("steady/z", "--work-tree").stdout == said
+    (path / "specs/z.yaml").unlink()
     assert repo.git("status", "--short", "--ignored").split() == ["M", "flows.py"]
     folder = Path(kept.stderr.rsplit("kept: ", 1)[1].strip())
     assert (folder / "order.json").exists()

@@ -22,7 +22,7 @@ from helpers_simulation import Simulation, play, shortest
 from reconciler.daemon.loop import Request
 from reconciler.model.errors import ReconcilerError
 
-SEEDS = 150
+SEEDS = 120
 PARTS = 6
 FOUND_WITHIN = 100
 

@@ -42,6 +42,15 @@ def test_pools_queues_and_who_waits_in_the_order_of_their_turn():
     )
 
 
+def test_a_pool_that_is_only_named_is_not_declared():
+    pools = {"big": BIG, "named": {"type": "process", "file": "specs/a.yaml", "work_queues": {}, "implicit": True}}
+    assert [(p["pool"], p["type"], p["declared"]) for p in shown(observed_of(a_deployment("etl/b"), pools=pools))] == [
+        ("big", "process", True),
+        ("named", "process", False),
+        ("process", "process", False),
+    ]
+
+
 def test_a_pool_that_is_not_there(verbs, spec):
     verbs.repo.commit({"specs/a.yaml": spec(), "flows/f.py": "def hello(): ...\n"})
     assert "no log here yet" in str(verbs("pools").exception)

@@ -27,6 +27,16 @@ def test_a_projection_that_does_not_follow_is_told(verbs, log):
     assert verbs("verify").exit_code == 1
 
 
+def test_projections_of_the_version_before_are_no_fault(verbs, log):
+    with sqlite3.connect(log) as db:
+        db.execute("INSERT INTO meta VALUES ('repository', ?)", (b'{"format": 3}',))
+    db.close()
+    done = verbs("verify")
+    assert (done.exit_code, done.stdout[:16]) == (0, "the log verifies")
+    assert "`reconciler serve` makes them anew" in done.stderr
+    assert "`reconciler serve`: it makes them anew" in str(verbs("status").exception)
+
+
 def test_a_changed_event_is_told(verbs, log):
     with sqlite3.connect(log) as db:
         db.execute("UPDATE events SET at = '2026-01-02T00:00:00.000000Z'")

@@ -10,7 +10,7 @@ from reconciler.core import commands, preview
 from reconciler.core import rows as rows_
 from reconciler.core.preview import Head, Policy, named, suffix_of
 from reconciler.model.events import BranchTracked
-from reconciler.model.plan import Source, SourceKind
+from reconciler.model.plan import Problem, Source, SourceKind
 from reconciler.model.state import Observed, Preview
 
 ALL = Policy(("**",), ttl=3600)
@@ -220,6 +220,21 @@ def test_the_newest_commits_are_chosen_and_the_tracked_branch_never():
     live, left = preview.chosen(heads, Observed(branch="main"), NOW, ALL)
     assert list(live) == [f"b{n:02}" for n in range(22, 2, -1)]
     assert left == ("b02", "b01", "b00")
+
+
+def test_the_log_keeps_the_first_of_many_problems(ledger):
+    faults = tuple(Problem("specs/a.yaml", line, 1, "", "no") for line in range(1, 5_001))
+    wanted = replace(desired_of(a_spec(), revision="b1"), problems=faults)
+    show(ledger, "feature/x", wanted)
+    kept = ledger.observed.previews["feature/x"].problems
+    assert (len(kept), kept[-1]["message"]) == (1_001, "4000 more problems from here on")
+    assert show(ledger, "feature/x", wanted).facts == ()
+
+
+def test_a_commit_of_the_future_takes_no_other_branchs_place():
+    heads = {f"b{n:02}": head(f"c{n}", n) for n in range(20)} | {"late": head("x", 3 * 86_400)}
+    live, left = preview.chosen(heads, Observed(branch="main"), NOW, ALL)
+    assert (len(live), left) == (20, ("late",))
 
 
 def test_tracking_a_previewed_branch_ends_its_preview(ledger):

@@ -1,11 +1,24 @@
 """The fold, and the rows it is kept in."""
 
 import pytest
-from helpers_facts import NOW, a_ledger, a_rule, a_spec, apply, desired_of, history, later, picture, rows_of, tell
+from helpers_facts import (
+    NOW,
+    a_ledger,
+    a_rule,
+    a_run,
+    a_spec,
+    apply,
+    desired_of,
+    history,
+    later,
+    picture,
+    rows_of,
+    tell,
+)
 
-from reconciler.core import commands, project
+from reconciler.core import commands, project, rows
 from reconciler.daemon.ledger import load
-from reconciler.model.errors import ChainBrokenError
+from reconciler.model.errors import ChainBrokenError, StoreError
 from reconciler.model.events import (
     BranchTracked,
     DeploymentMoved,
@@ -102,6 +115,12 @@ def test_after_a_refused_stage_the_ledger_is_the_log(ledger):
     ledger.drop()
     assert picture(ledger.observed) == before
     assert ledger.flush() == []
+
+
+def test_a_run_as_the_version_before_kept_it_is_told():
+    row = {key: value for key, value in rows.run_row(a_run()).items() if key != "preview"}
+    with pytest.raises(StoreError, match="of another version"):
+        rows.run_of(row)
 
 
 def test_rows_restore_what_was_folded(ledger):

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import textwrap
+import time
 import typing
 from pathlib import Path
 
@@ -773,3 +774,20 @@ def test_files_of_the_standard_library_are_read():
         data = Path(path).read_bytes()
         found = read_flow("m.py:nothing_like_it", {"m.py": data}.get)
         assert not isinstance(found, EntrypointProblem) or "no such function" in found.message
+
+
+AUTO = "import enum\nclass E(enum.Enum):\n" + "".join(f"  A{i} = enum.auto()\n" for i in range(9_000))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from flow import *\n" * 500 + "def f(a: Unknown): ...",
+        AUTO + "def f(a: E): ...",
+        AUTO + "def f(" + ", ".join(f"a{i}: E = E.A{i}" for i in range(250)) + "): ...",
+    ],
+)
+def test_hostile_code_is_read_soon(code):
+    started = time.process_time()
+    look({"flow.py": code})
+    assert time.process_time() - started < 3

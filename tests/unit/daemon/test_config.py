@@ -65,6 +65,22 @@ def test_what_was_kept_is_of_use_in_the_same_environment_only():
         assert not still_says(kept, "specs", "r1", other)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said", "hint"),
+    [
+        ("interval", "5q", "'5q'", "write a time such as 30s, 5m, 2h or 7d"),
+        ("limit", "many", "'many'", "write a whole number"),
+        ("notes", "maybe", "'maybe'", "write true or false"),
+        ("prune_limit", "half", "'half'", "write a share such as 0.5"),
+        ("variables", ("team",), "'team'", "write NAME=VALUE, or in config.toml a table [variables]"),
+    ],
+)
+def test_a_value_of_another_kind_is_answered_with_how_it_is_written(tmp_path, key, value, said, hint):
+    with pytest.raises(InvalidRequestError, match=f"^the command line: {key} cannot be {said}\n") as told:
+        load(tmp_path, {key: value})
+    assert told.value.hint == hint
+
+
 @pytest.mark.parametrize("word", ["maybe", "yes", "2"])
 def test_a_switch_is_true_or_false(tmp_path, word):
     with pytest.raises(InvalidRequestError, match=f"the command line: notes cannot be '{word}'"):

@@ -116,6 +116,16 @@ def test_a_variable_whose_secret_is_missing_is_not_set():
     assert held.environment({"X": "{{ secret.A }}", "Y": "{{ secret.B }}", "Z": None}) == {"X": "value of a", "Z": None}
 
 
+def test_a_variables_fallback_is_text_or_none_and_one_that_is_no_literal_fails_the_run():
+    held = Held({}, {"B": "is nowhere"})
+    given = {"N": "{{ secret.B | default(5) }}", "O": "{{ secret.B | default(none) }}"}
+    assert held.environment(given) == {"N": "5", "O": None}
+    held.check()
+    assert held.environment({"X": "{{ secret.B | default(word) }}"}) == {}
+    with pytest.raises(StepError, match=r"env\.X cannot be put in: default\(word\) is no literal"):
+        Held.load(held.state()).check()
+
+
 def test_what_another_run_is_given_refers_to_the_secret():
     hidden.hold(Held({"A": "value", "B": "value and more"}))
     try:

@@ -49,7 +49,7 @@ def test_a_key_that_sops_repeats_is_not_told(bench):
     assert "no key in ***" in Encrypted([file], keys).value("TOKEN")[1]
 
 
-@pytest.mark.parametrize("printed", ["nothing", "[]"])
+@pytest.mark.parametrize("printed", ["nothing", "[]", "[" * 100_000])
 def test_what_sops_prints_is_not_trusted(bench, printed):
     Path(os.environ["PATH"].partition(":")[0], "sops").write_text(f"#!/bin/sh\necho '{printed}'\n")
     assert Encrypted([bench[0]], {}).value("TOKEN")[0] is None

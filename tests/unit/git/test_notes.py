@@ -142,6 +142,15 @@ def test_a_lock_that_stays_and_a_ref_that_cannot_be_are_told(tmp_path):
         put(repo, {head: "x"})
 
 
+def test_a_ref_that_leads_to_a_branch_never_moves_it(tmp_path):
+    repo = Repo(tmp_path / "r")
+    head = repo.commit({"a": "1"})
+    repo.git("symbolic-ref", "refs/notes/reconciler", "refs/heads/main")
+    with pytest.raises(SourceUnavailableError, match="leads to another ref"):
+        put(repo, {head: "x"})
+    assert repo.head("main") == head
+
+
 def test_sha256_works_and_reftable_is_refused(tmp_path):
     repo = Repo(tmp_path / "r", init=False)
     repo.path.mkdir()
