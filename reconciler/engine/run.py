@@ -110,8 +110,8 @@ def _attempt(run_dir: Path, todo: Order, journal: Journal, before: pull.Source |
         loaded = load.load(todo.entrypoint, source.directory / (todo.path or ""))
         given = placeholders.filled(todo, source.outputs) if todo.templated else todo.parameters
         given = hidden.filled(given)
-        fitting.check(todo.schema, given)
         arguments = parameters.bind(loaded.flow, given)
+        fitting.check(todo.schema, given)
         run = stage.run_of(run_dir, todo, journal, source.commit, source.tree)
         frame = stage.enter(run, loaded, arguments)
         journal.write("running", **_facts(source, loaded, todo), **stage.facts(frame))
