@@ -87,6 +87,10 @@ class SimBranches:
             if not (b in known and known[b].revision == h.commit and (known[b].over or now >= known[b].until))
         }  # fmt: skip
         newest = sorted(fresh, key=lambda b: (-heads[b].at.timestamp(), b))[:MOST]
+        if any(heads[b].at > now + preview.AHEAD / 2 for b in fresh):
+            # The clock was set back: which dates count as ahead depends on when it was decided; how many stay does not.
+            need(live <= fresh and len(live) == len(newest), "what is previewed is what should be", f"{live}")
+            newest = sorted(live)
         need(live == set(newest), "what is previewed is what should be", f"{live}, not {newest}")
         shown = {d.preview for d in observed.deployments.values() if d.preview}
         need(shown <= live, "what is previewed is what should be", f"left behind of {shown - live}")

@@ -39,7 +39,7 @@ def made(tmp_path, monkeypatch):
     assert not state.root.exists()
 
 
-def run_of(commit: str, **parameters):
+def run_of(commit: str | None, **parameters):
     return a_run(attempt=1, source_commit=commit), Launch(a_spec(), parameters, "process")
 
 
@@ -68,7 +68,7 @@ def test_an_order_is_the_daemons_but_for_where_it_runs(made):
     assert order["env"] == {nearby.STATE_DIR: str(scratch.root), nearby.LOCAL: "1"}
     assert order["lent"] == str(base / "state" / "environments")
     assert (order["pull"][0]["step"], order["pull"][0]["inputs"]["commit"]) == ("git_clone", commit)
-    lying = scratch.order(*run_of(commit), lying=base / "repo")
+    lying = scratch.order(*run_of(None), lying=base / "repo")  # what lies there is at no commit
     assert [(step["step"], step["inputs"]) for step in lying["pull"]] == [
         ("set_working_directory", {"directory": str(base / "repo")})
     ]
