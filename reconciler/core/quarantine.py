@@ -24,6 +24,11 @@ def quarantine(observed: Observed, name: str, held: Version, *, now: datetime, w
         raise ConflictError(
             f"{name} previews the branch {deployment.preview}: it is not held", hint="push to that branch instead"
         )
+    if branch := held.fields.get("preview"):
+        raise ConflictError(
+            f"version {held.name} is of a time when {name} previewed the branch {branch}: it is not held",
+            hint=f"hold one that the tracked branch gave it: reconciler history {name}",
+        )
     if held.commit is None and held.source.kind is not SourceKind.NONE:
         raise ConflictError(f"the source commit of version {held.name} is not known: nothing could be held")
     if deployment.quarantine and _is(deployment, held):

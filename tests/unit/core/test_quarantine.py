@@ -1,5 +1,7 @@
 """What holding a deployment at a version means for its schedules, its runs and its plans."""
 
+from dataclasses import replace
+
 import pytest
 from helpers_facts import NOW, a_ledger, a_rule, a_spec, apply, desired_of, history, later, picture, rows_of, tell
 
@@ -52,6 +54,14 @@ def test_new_runs_are_made_at_the_held_version(ledger):
     }
     asked = commands.RunRequest(NAME, "p", "k", later(120))
     assert commands.run(ledger.observed, asked, "ada")[1][0].source_commit == GOOD
+
+
+def test_what_the_name_was_as_a_preview_is_never_held(ledger):
+    """The tracked branch took the name over: what another branch said under it is no version of this deployment."""
+    held = find(NAME, list(past.read(ledger.store, NAME)), "gen:1")
+    theirs = replace(held, fields={**held.fields, "preview": "y"})
+    with pytest.raises(ConflictError, match="previewed the branch y"):
+        quarantine.quarantine(ledger.observed, NAME, theirs, now=later(100), who="ada", reason="bad")
 
 
 def test_what_git_says_is_kept_beside_it_and_planned_against(ledger):
