@@ -53,8 +53,10 @@ def test_it_tells_the_whole_story_and_cleans_up(told: tuple[str, float], place: 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_half_way_it_cleans_up_as_well(number: int, code: int, place: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("wb") as output:
+        # What is started in the background is started deaf to Ctrl-C; what is tried here has a terminal.
+        words = ["env", "--default-signal=INT", *COMMAND, "demo"]
         child = subprocess.Popen(
-            [*COMMAND, "demo"], env=ENV | {"TMPDIR": str(place)}, stdout=output, stderr=output, start_new_session=True
+            words, env=ENV | {"TMPDIR": str(place)}, stdout=output, stderr=output, start_new_session=True
         )
     log = "reconciler-demo-*/greetings/.git/reconciler/log.db"
     until(lambda: list(place.glob(log)) or child.poll() is not None, "the demo's daemon")

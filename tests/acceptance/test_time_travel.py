@@ -235,6 +235,8 @@ def test_what_is_not_recorded_ends_with_its_terminal_and_all_it_started(tmp_path
     repo.commit({"flows.py": FLOWS, "specs/a.yaml": specs(*deployments())})
     repo.commit({"other": "1"})
     words = [sys.executable, "-m", "reconciler", "-C", str(repo.path), *verb, "waits/a", "-p", f"mark={mark}"]
+    # What is started in the background is started deaf to Ctrl-C; what is tried here has a terminal.
+    words = ["env", "--default-signal=INT", *words]
     with subprocess.Popen(
         words, env=environment() | scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as child:
